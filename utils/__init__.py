@@ -1,0 +1,1 @@
+"""What every role may use. Nothing here imports a role."""

@@ -1,0 +1,261 @@
+"""The types, in the order in which they flow: a seed becomes a trajectory, an answer, a verdict, a row.
+
+Reading this file is reading the architecture. All types are frozen; each wraps the one before it.
+Terms are those of Auto Evol-Instruct (arXiv 2406.00770): a *method* is the prompt that says how to
+evolve, a *trajectory* holds all stages of one instruction, lambda is the *failure rate*.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Literal
+
+Stage = Literal["evolve", "respond", "analyze", "judge", "compare", "optimize", "equal", "explore", "tag"]
+
+
+# --- What goes to an LLM and what comes back ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation with an LLM."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling fields of a request; None means that the field is not sent at all."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that determines a completion, and the stage that pays for it.
+
+    `draw` tells apart several samples of one prompt; it is a text, as it may carry the run's seed.
+    """
+
+    stage: Stage
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    draw: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one completion as the server reported them (0 where it did not)."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back. `text` never holds reasoning (`<think>` blocks, `reasoning_content`).
+
+    `failure` is None for a text to use, `length` or `content_filter` for one that the server cut,
+    and `unavailable` where the endpoint gave no answer within all retries (`text` is then empty).
+    """
+
+    text: str
+    failure: Literal["length", "content_filter", "unavailable"] | None = None
+    usage: Usage = Usage()
+
+
+# --- Seeds and methods -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SeedInstruction:
+    """One row of the seed set. `id` is its position there, from 0; `reference` its response, if any.
+
+    `extra` keeps what a chat-style seed has besides: system prompt and earlier turns.
+    """
+
+    id: int
+    text: str
+    reference: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """An evolving method: the prompt that tells the evol LLM how to rewrite (paper, section 3)."""
+
+    text: str
+    origin: str
+    parent_id: str | None = None
+    name: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that depend on the text alone."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+
+# --- Verdicts: passed, failed with a reason, or unscored ---------------------------------------
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNSCORED = "unscored"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Passed, failed for a reason (a rule or a label), or unscored: it could not be judged."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome is Outcome.FAILED
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome is Outcome.PASSED
+
+
+PASSED = Verdict(Outcome.PASSED)
+
+
+def failed(reason: str) -> Verdict:
+    return Verdict(Outcome.FAILED, reason)
+
+
+def unscored(reason: str) -> Verdict:
+    return Verdict(Outcome.UNSCORED, reason)
+
+
+# --- Trajectories and what is said of them -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One stage of a trajectory: the instruction after a round, and the method that made it."""
+
+    instruction: str
+    method_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """All stages of one seed. `stopped` says why evolving ended early; `reply` is then the raw text."""
+
+    seed: SeedInstruction
+    stages: tuple[Rewrite, ...] = ()
+    stopped: Verdict | None = None
+    reply: str | None = None
+
+    @property
+    def final(self) -> str:
+        """The last instruction that could be read: the seed itself where there is none."""
+        return self.stages[-1].instruction if self.stages else self.seed.text
+
+
+LABELS = ("stagnant", "unsolvable", "lost", "leaked")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the judge found in one rewrite: labels (none means ok), or `labels` None for unscored."""
+
+    labels: tuple[str, ...] | None
+    note: str = ""
+
+    @property
+    def scored(self) -> bool:
+        return self.labels is not None
+
+
+UNJUDGED = Finding(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to the final instruction of a trajectory; `error` is a completion's failure."""
+
+    trajectory: Trajectory
+    text: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCase:
+    """A case that the Analyzer names; `case_id` counts from 1 within the transcript."""
+
+    case_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """The Analyzer's reply, and the conversation that led to it."""
+
+    failed_cases: tuple[FailedCase, ...]
+    text: str
+    transcript: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """Where one seed ended after up to `attempts` tries; `answer` is None where none was asked for."""
+
+    trajectory: Trajectory
+    verdict: Verdict
+    finding: Finding | None = None
+    answer: Answer | None = None
+    attempts: int = 1
+
+    @property
+    def seed(self) -> SeedInstruction:
+        return self.trajectory.seed
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """A method measured on the development rows; failure rate lambda = failed / judged."""
+
+    method: Method
+    outcomes: tuple[RowOutcome, ...]
+
+    @cached_property
+    def failures(self) -> Counter[str]:
+        """Failed rows by reason."""
+        return Counter(o.verdict.reason or "" for o in self.outcomes if o.verdict.failed)
+
+    @cached_property
+    def failed(self) -> int:
+        return sum(self.failures.values())
+
+    @cached_property
+    def judged(self) -> int:
+        return sum(o.verdict.outcome is not Outcome.UNSCORED for o in self.outcomes)
+
+    @property
+    def unscored(self) -> int:
+        return len(self.outcomes) - self.judged
+
+    @property
+    def failure_rate(self) -> float | None:
+        """None where not a single row could be judged."""
+        return self.failed / self.judged if self.judged else None
