@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from utils.measures import wilson
+
 Stage = Literal["evolve", "respond", "analyze", "judge", "compare", "optimize", "equal", "explore", "tag"]
 
 
@@ -259,3 +261,60 @@ class CandidateScore:
     def failure_rate(self) -> float | None:
         """None where not a single row could be judged."""
         return self.failed / self.judged if self.judged else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of the failure rate."""
+        return wilson(self.failed, self.judged)
+
+    @property
+    def by_judge(self) -> int:
+        """Failures that only the judge saw; rules found the others."""
+        return sum(self.failures[label] for label in LABELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A measured method and how it came about: the initial one is step 0, draw 0.
+
+    `feedback` is what the Analyzer said of its parent; `selected` whether it became the best method.
+    """
+
+    step: int
+    draw: int
+    score: CandidateScore
+    feedback: str = ""
+    selected: bool = False
+
+
+# --- What the files hold -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EvolvedRow:
+    """One record of the result file; the fields are its contract."""
+
+    id: int
+    instruction: str
+    response: str
+    seed_instruction: str
+    seed_response: str | None
+    generation: int
+    method_id: str | None
+    model: str
+    stages: list[Rewrite]
+    labels: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One line of `rejects.jsonl`: a row that was eliminated, unfinished or set aside, and why."""
+
+    id: int
+    seed_instruction: str
+    instruction: str | None
+    response: str | None
+    reply: str | None
+    reason: str
+    generation: int
+    attempts: int

@@ -1,0 +1,7 @@
+"""Analyzer: trajectories become feedback on a method, and findings on single rewrites (paper, section 3.2)."""
+
+from analyzer.analyze import analyze
+from analyzer.compare import compare
+from analyzer.judge import judge
+
+__all__ = ["analyze", "compare", "judge"]

@@ -1,0 +1,41 @@
+"""How trajectories are shown to the Analyzer and to the judges: blocks that begin with `### Case N`."""
+
+from collections.abc import Iterable
+
+from utils.prompts import case_block
+from utils.schema import Finding, Trajectory
+
+LONGEST_TEXT = 8_000  # characters of one text in a case; a longer one loses its middle, visibly
+
+
+def clip(text: str) -> str:
+    """`text`, or its beginning and end where it is too long to be shown to a judge."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters are not shown here …]\n{text[-half:]}"
+
+
+def trajectory_block(case_id: int, trajectory: Trajectory, found: str = "") -> str:
+    """All stages of a trajectory as a case; `found` is what rules and judge say of it."""
+    texts = (trajectory.seed.text, *(stage.instruction for stage in trajectory.stages))
+    lines = [(f"Stage {number}", clip(text)) for number, text in enumerate(texts)]
+    return case_block(case_id, [*lines, ("Found", found)] if found else lines)
+
+
+def rewrite_block(case_id: int, trajectory: Trajectory) -> str:
+    """Seed and final rewrite as a case of two stages."""
+    return case_block(case_id, [("Stage 0", clip(trajectory.seed.text)), ("Stage 1", clip(trajectory.final))])
+
+
+def describe(trajectory: Trajectory, finding: Finding | None) -> str:
+    """What was found in a trajectory, in one line; empty where nothing was."""
+    if trajectory.stopped:
+        return f"the next stage was rejected: {trajectory.stopped.reason}"
+    if finding and finding.labels:
+        return ", ".join(finding.labels) + (f": {finding.note}" if finding.note else "")
+    return ""
+
+
+def joined(blocks: Iterable[str]) -> str:
+    return "\n\n".join(blocks)

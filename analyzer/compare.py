@@ -1,0 +1,40 @@
+"""The pairwise judge: which of two rewrites of one seed is the better harder version.
+
+It tells methods apart whose failure rates are equal.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from analyzer.cases import clip, joined
+from utils.concurrency import together
+from utils.llm import LLM
+from utils.prompts import case_block, fill, user
+from utils.replies import read_comparison
+from utils.schema import Trajectory
+
+PAIRS_PER_CALL = 10
+
+Pair = tuple[Trajectory, Trajectory]  # the incumbent's and the candidate's trajectory of one seed
+
+
+async def compare(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:
+    """Pairs that the candidate wins minus those that it loses; ties and unreadable cases count for neither.
+
+    Which rewrite stands first is drawn per row from `order_seed` and the seed's id, not from the order of calls.
+    """
+    groups = [pairs[start : start + PAIRS_PER_CALL] for start in range(0, len(pairs), PAIRS_PER_CALL)]
+    return sum(await together(*(_compare_group(llm, group, order_seed) for group in groups)))
+
+
+async def _compare_group(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:
+    blocks, candidate_place = [], {}
+    for case_id, (incumbent, candidate) in enumerate(pairs, start=1):
+        candidate_first = Random(f"{order_seed}:{incumbent.seed.id}").random() < 0.5
+        candidate_place[case_id] = "first" if candidate_first else "second"
+        first, second = (candidate, incumbent) if candidate_first else (incumbent, candidate)
+        lines = [("Seed", incumbent.seed.text), ("First", first.final), ("Second", second.final)]
+        blocks.append(case_block(case_id, [(name, clip(text)) for name, text in lines]))
+    completion = await llm.complete("compare", user(fill("compare", cases=joined(blocks))))
+    better = read_comparison(completion.text, len(pairs))
+    return sum(1 if place == candidate_place[case_id] else -1 for case_id, place in better.items() if place != "tie")

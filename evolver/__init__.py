@@ -1,0 +1,48 @@
+"""Evolver: one instruction and the chosen methods become a trajectory (paper, section 3.1)."""
+
+from collections.abc import Callable
+
+from utils.llm import LLM
+from utils.prompts import fill, template, user
+from utils.replies import read_rewrite
+from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
+
+Choose = Callable[[SeedInstruction, int], Method]  # which method rewrites this seed in this round (from 1)
+CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of the rule that it breaks
+
+
+def initial_method() -> Method:
+    """The method that learning starts from: list ways, plan, rewrite, review (paper, section 3.1)."""
+    return Method(template("initial_method").template, origin="initial", name="initial")
+
+
+async def evolve(
+    llm: LLM, seed: SeedInstruction, choose: Choose, rounds: int, check: CheckRewrite, reason: str = ""
+) -> Trajectory:
+    """Rewrite `seed` up to `rounds` times, each stage made from the one before.
+
+    `reason` says why a former attempt at this seed was rejected; it makes the prompt another one.
+    A stage that cannot be used ends the trajectory: `stopped` says why, `reply` holds its raw text.
+    """
+    retry = fill("retry", reason=reason) if reason else ""
+    trajectory = Trajectory(seed)
+    for number in range(1, rounds + 1):
+        method = choose(seed, number)
+        prompt = fill("evolve", method=method.text, retry=retry, instruction=trajectory.final)
+        completion = await llm.complete("evolve", user(prompt))
+        rewrite = read_rewrite(completion.text, trajectory.final)
+        if stopped := _why_stopped(completion, trajectory.final, rewrite, check):
+            return Trajectory(seed, trajectory.stages, stopped, completion.text or None)
+        trajectory = Trajectory(seed, (*trajectory.stages, Rewrite(rewrite or "", method.id)))
+    return trajectory
+
+
+def _why_stopped(completion: Completion, parent: str, rewrite: str | None, check: CheckRewrite) -> Verdict | None:
+    if completion.failure == "unavailable":
+        return unscored("unavailable")
+    if completion.failure:
+        return failed(completion.failure)
+    if rewrite is None:
+        return failed("unreadable")
+    rule = check(parent, rewrite)
+    return failed(rule) if rule else None

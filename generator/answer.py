@@ -1,0 +1,21 @@
+"""Answering an instruction: it is the whole prompt, so that the answer is what a user would get."""
+
+from utils.llm import LLM
+from utils.prompts import user
+from utils.schema import Answer, Message, Trajectory
+
+
+async def answer(llm: LLM, trajectory: Trajectory) -> Answer:
+    """The LLM's answer to the final instruction of `trajectory`; `error` names a completion's failure.
+
+    A seed that was not rewritten and has a reference keeps it: no call is made.
+    """
+    if not trajectory.stages and trajectory.seed.reference:
+        return Answer(trajectory, trajectory.seed.reference)
+    completion = await llm.complete("respond", conversation(trajectory))
+    return Answer(trajectory, completion.text, completion.failure)
+
+
+def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
+    """What is sent: the instruction as the user's turn and nothing else."""
+    return user(trajectory.final)

@@ -1,0 +1,273 @@
+"""Flags in, RunConfig out: the edge where everything that a user types is checked.
+
+argparse knows the names, pydantic the values. Settings that change what comes out are told apart from
+those that only change how fast or how loud (`RunConfig.determining`).
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from utils.errors import ConfigError, EndpointError
+from utils.schema import Sampling
+
+DEEPSEEK_URL = "https://api.deepseek.com"
+DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
+SUFFIXES = (".json", ".jsonl", ".parquet")
+
+# Of what each stage samples unless the llm-config says otherwise: evolving, answering and judging are
+# greedy, analyzing and optimizing sample (paper, section 4.1).
+GREEDY = Sampling(temperature=0.0)
+CREATIVE = Sampling(temperature=0.6, top_p=0.95)
+STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE}
+
+
+class LLMConfig(BaseModel):
+    """One of the two `--*-llm-config` flags."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Annotated[str, Field(min_length=1)] = "deepseek-reasoner"
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = DEEPSEEK_URL
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    # "none" sends the field not at all, for models that reject it; unset means the stage's own default.
+    temperature: Annotated[float, Field(ge=0, le=2)] | Literal["none"] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | Literal["none"] | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed: int | None = None
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 6
+    price_in: Annotated[Decimal, Field(ge=0)] | None = None
+    price_out: Annotated[Decimal, Field(ge=0)] | None = None
+    price_cached: Annotated[Decimal, Field(ge=0)] | None = None
+    rpm: Annotated[float, Field(gt=0)] | None = None
+    tpm: Annotated[float, Field(gt=0)] | None = None
+
+    def sampling(self, stage: str) -> Sampling:
+        """The sampling fields of a request of `stage`; what the user has set holds for all stages."""
+        default = STAGE_SAMPLING.get(stage, GREEDY)
+        temperature = default.temperature if self.temperature is None else self.temperature
+        top_p = default.top_p if self.top_p is None else self.top_p
+        return Sampling(
+            None if temperature == "none" else temperature,
+            None if top_p == "none" else top_p,
+            self.max_tokens,
+            self.seed,
+        )
+
+    def api_key(self) -> str:
+        """The key from the environment.
+
+        A server on this machine may need none. Raises EndpointError where one is needed and missing, and
+        where the key of DeepSeek would go to somebody else's server.
+        """
+        name = self.api_key_env or DEEPSEEK_KEY
+        host = urlsplit(self.base_url).hostname or ""
+        local = host in ("localhost", "::1") or host.startswith("127.")
+        key = os.environ.get(name, "").strip()
+        if self.api_key_env is None and not local and not host.endswith("deepseek.com"):
+            raise EndpointError(f"which key is for {host}? Name its environment variable: api_key_env=NAME")
+        if not key and (self.api_key_env or not local):
+            raise EndpointError(f"no API key: set {name} in the environment or in .env, or try --offline")
+        return key or "none"
+
+    def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
+        """Cost at the prices given, which are per million tokens; 0 without prices."""
+        full, out = self.price_in or Decimal(0), self.price_out or Decimal(0)
+        cached = full if self.price_cached is None else self.price_cached
+        fresh = max(0, input_tokens - cached_tokens)
+        return (fresh * full + cached_tokens * cached + output_tokens * out) / 1_000_000
+
+
+def _test_run(value: Any) -> Any:
+    return {"true": 1, "false": 0}.get(str(value).lower(), value)
+
+
+class RunConfig(BaseModel):
+    """All flags, checked. Field names are the flags' names; docs/defaults stand in `build_parser`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data_path: str | None = None
+    split: str | None = None
+    subset: str | None = None
+    instruction_field: str | None = None
+    response_field: str | None = None
+    input_field: str | None = None
+    train_size: Annotated[int, Field(ge=1)] = 20
+    dev_size: Annotated[int, Field(ge=1)] = 50
+    seed: int = 42
+    batch_size: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = 10
+    max_steps: Annotated[int, Field(ge=0)] = 3
+    loop: Annotated[int, Field(ge=1)] = 3
+    candidate_size: Annotated[int, Field(ge=1)] = 5
+    patience: Annotated[int, Field(ge=1)] = 3
+    test_run: Annotated[Literal[0, 1], BeforeValidator(lambda value: int(_test_run(value)))] = 0
+    save_path: Path = Path("evolution_result.json")
+    evol_llm_config: LLMConfig = LLMConfig()
+    optim_llm_config: LLMConfig = LLMConfig()
+    offline: bool = False
+    method: str = "auto"
+    judge: Literal["all", "dev", "off"] = "all"
+    generations: Annotated[int, Field(ge=0)] = 1
+    attempts: Annotated[int, Field(ge=1)] = 2
+    max_calls: Annotated[int, Field(ge=0)] | None = None
+    max_cost: Annotated[Decimal, Field(ge=0)] | None = None
+    min_retention: Annotated[float, Field(ge=0, le=1)] | None = None
+    replay: Path | None = None
+    export_journal: Path | None = None
+    quiet: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    fresh: bool = False
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "RunConfig":
+        if self.save_path.suffix not in SUFFIXES:
+            raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.save_path.name!r}")
+        if not self.data_path and not self.offline:
+            raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
+        for name in ("evol", "optim"):
+            config: LLMConfig = getattr(self, f"{name}_llm_config")
+            if self.max_cost is not None and (config.price_in is None or config.price_out is None):
+                raise ValueError(f"--max-cost needs prices: give price_in and price_out in --{name}-llm-config")
+        if self.offline and self.replay:
+            raise ValueError("--offline and --replay exclude each other: a replay answers from the recording alone")
+        return self
+
+    @property
+    def run_folder(self) -> Path:
+        return self.save_path.with_suffix(".run")
+
+    @property
+    def groups_at_once(self) -> int:
+        """Groups of ten rows under way: enough that the endpoint never waits for a slow row."""
+        return 64 if self.batch_size == "auto" else max(4, self.batch_size)
+
+    def determining(self) -> dict[str, Any]:
+        """The settings that change what comes out, as JSON values: a run is told apart by these."""
+        settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
+        for name in ("evol_llm_config", "optim_llm_config"):
+            settings[name] = getattr(self, name).model_dump(mode="json", exclude=LLM_HOW_NOT_WHAT)
+        return settings
+
+
+HOW_NOT_WHAT = {
+    *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "replay", "export_journal"),
+    *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
+}
+LLM_HOW_NOT_WHAT = {
+    *("api_key_env", "timeout", "max_retries", "price_in", "price_out", "price_cached", "rpm", "tpm"),
+    "max_tokens_field",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose last line on stderr is `error: …`, as the contract of this program wants it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"error: {' '.join(message.split())}; see --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All flags with their help; values are checked by RunConfig."""
+    parser = _Parser(
+        prog="main.sh",
+        description="Auto Evol-Instruct: learn how to make instructions harder, then evolve a whole data set.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    flag = parser.add_argument
+    data = parser.add_argument_group("seeds")
+    data.add_argument("--data-path", metavar="NAME|FILE", help="Hub data set, or .json .jsonl .csv .parquet file")
+    data.add_argument("--split", help="split of the data set (default: train, or the only one)")
+    data.add_argument("--subset", help="configuration of the data set")
+    data.add_argument("--instruction-field", metavar="COLUMN", help="default: instruction, or a chat column")
+    data.add_argument("--response-field", metavar="COLUMN", help="default: response, if there is one")
+    data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in")
+    flag("--train-size", metavar="N", help="instructions to learn from (20)")
+    flag("--dev-size", metavar="N", help="instructions that methods are measured on (50)")
+    flag("--seed", metavar="N", help="of the split and of all draws (42)")
+    flag("--batch-size", metavar="N|auto", help="requests in flight, over both LLMs (10)")
+    learning = parser.add_argument_group("learning")
+    learning.add_argument("--method", metavar="auto|FILE", help="learn a method, or read one (auto)")
+    learning.add_argument("--max-steps", "--max-step", metavar="N", help="steps of learning; 0: initial method (3)")
+    learning.add_argument("--loop", metavar="N", help="rounds of evolving per trajectory in learning (3)")
+    learning.add_argument("--candidate-size", metavar="N", help="candidate methods per step (5)")
+    learning.add_argument("--patience", metavar="N", help="stop after so many steps that bring nothing (3)")
+    learning.add_argument("--judge", metavar="all|dev|off", help="where an LLM judges rewrites besides rules (all)")
+    final = parser.add_argument_group("final run")
+    final.add_argument("--test-run", metavar="0|1", help="1: run with the first ten seeds only (0)")
+    final.add_argument("--generations", metavar="N", help="rounds of evolving; 0: seeds as they are (1)")
+    final.add_argument("--attempts", metavar="N", help="tries per row before it is eliminated (2)")
+    final.add_argument("--save-path", metavar="FILE", help=".json .jsonl .parquet (evolution_result.json)")
+    final.add_argument("--min-retention", metavar="SHARE", help="exit 4 when a smaller share of rows survives")
+    llm = parser.add_argument_group("LLMs")
+    known = " ".join(LLMConfig.model_fields)
+    llm.add_argument("--evol-llm-config", nargs="+", metavar="KEY=VALUE", help=f"evolves and answers; {known}")
+    llm.add_argument(
+        "--optim-llm-config", nargs="+", metavar="KEY=VALUE", help="analyzes, optimizes, judges; same keys"
+    )
+    llm.add_argument("--offline", action="store_true", help="no network: example seeds and a rule-based stand-in LLM")
+    llm.add_argument("--max-calls", metavar="N", help="stop cleanly (exit 5) after so many calls")
+    llm.add_argument("--max-cost", metavar="AMOUNT", help="stop cleanly (exit 5) at this cost; needs prices")
+    llm.add_argument("--replay", metavar="FILE", help="answer from an exported journal alone")
+    llm.add_argument("--export-journal", metavar="FILE", help="write the journal as readable JSONL at the end")
+    output = parser.add_argument_group("output")
+    output.add_argument("--quiet", action="store_true", help="no progress display")
+    output.add_argument("--log-level", metavar="LEVEL", help="debug info warning error (info)")
+    output.add_argument("--fresh", action="store_true", help="set an earlier run folder aside and begin anew")
+    return parser
+
+
+def _key_values(flag: str, words: Sequence[str]) -> dict[str, str]:
+    """`key=value` words, or one quoted string of them."""
+    values: dict[str, str] = {}
+    for word in (part for text in words for part in shlex.split(text)):
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{flag}: {word!r} is not key=value; known keys: {', '.join(LLMConfig.model_fields)}")
+        values[key] = value
+    return values
+
+
+def _one_line(exc: ValidationError) -> str:
+    """The first thing that pydantic complains of, in terms of flags."""
+    error = exc.errors()[0]
+    where = [str(part) for part in error["loc"]]
+    message = error["msg"].removeprefix("Value error, ")
+    if not where:
+        return message
+    flag = "--" + where[0].replace("_", "-")
+    key = where[1] if len(where) > 1 and where[0].endswith("llm_config") else None
+    if error["type"] == "extra_forbidden":
+        return f"{flag}: unknown key {key!r}; known keys: {', '.join(LLMConfig.model_fields)}"
+    given = str(error["input"])[:80]
+    known = f"; known keys: {', '.join(LLMConfig.model_fields)}" if key else ""
+    return f"{flag}{f' {key}' if key else ''}: {given!r} does not fit: {message}{known}"
+
+
+def parse_arguments(argv: Sequence[str]) -> RunConfig:
+    """Flags to a checked RunConfig. `--optim-llm-config` takes what it does not set from defaults, not from evol.
+
+    Raises ConfigError (or exits with 2, as argparse does) for wrong flags and values.
+    """
+    options = vars(build_parser().parse_args(argv))
+    try:
+        for name in ("evol_llm_config", "optim_llm_config"):
+            if name in options:
+                options[name] = _key_values("--" + name.replace("_", "-"), options[name])
+        return RunConfig(**options)
+    except ValidationError as exc:
+        raise ConfigError(_one_line(exc)) from exc
+    except ValueError as exc:  # shlex: an unclosed quote
+        raise ConfigError(f"cannot read the llm-config: {exc}; quote it as one string of key=value words") from exc

@@ -1,0 +1,88 @@
+"""Accounting: what a run has used, stage by stage, and what it may use."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from utils.config import LLMConfig
+from utils.errors import BudgetReached
+from utils.schema import Completion, Request, Usage
+
+
+@dataclass(slots=True)
+class StageUse:
+    """What one stage has used: calls paid now, calls served from the journal, tokens, cost."""
+
+    calls: int = 0
+    journaled: int = 0
+    unavailable: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the run has used, per stage, and what it may use: the budget is checked before a call starts."""
+
+    max_calls: int | None = None
+    max_cost: Decimal | None = None
+    stages: defaultdict[str, StageUse] = field(default_factory=lambda: defaultdict(StageUse))
+    retries: int = 0
+    in_flight: int = 0
+    _reserved: Decimal = Decimal(0)
+
+    @property
+    def calls(self) -> int:
+        return sum(use.calls for use in self.stages.values())
+
+    @property
+    def journaled(self) -> int:
+        return sum(use.journaled for use in self.stages.values())
+
+    @property
+    def usage(self) -> Usage:
+        return sum((use.usage for use in self.stages.values()), Usage())
+
+    @property
+    def cost(self) -> Decimal:
+        return sum((use.cost for use in self.stages.values()), Decimal(0))
+
+    def reserve(self, request: Request, config: LLMConfig) -> Decimal:
+        """Set aside what the request may cost; raises BudgetReached when the budget does not hold it."""
+        if self.max_calls is not None and self.calls + self.in_flight >= self.max_calls:
+            raise BudgetReached(f"the budget of --max-calls {self.max_calls} is used up")
+        estimate = Decimal(0)
+        if self.max_cost is not None:
+            estimate = config.cost(estimated_tokens(request), self._expected_output(request))
+            if self.cost + self._reserved + estimate > self.max_cost:
+                raise BudgetReached(f"the budget of --max-cost {self.max_cost} is used up ({self.cost:.4f} spent)")
+        self._reserved += estimate
+        self.in_flight += 1
+        return estimate
+
+    def _expected_output(self, request: Request) -> int:
+        use = self.stages[request.stage]
+        if use.calls:
+            return use.usage.output_tokens // use.calls
+        return request.sampling.max_tokens or 1000
+
+    def release(self, reserved: Decimal) -> None:
+        self._reserved -= reserved
+        self.in_flight -= 1
+
+    def paid(self, request: Request, completion: Completion, config: LLMConfig) -> None:
+        use, usage = self.stages[request.stage], completion.usage
+        if completion.failure == "unavailable":
+            use.unavailable += 1
+            return
+        use.calls += 1
+        use.usage += usage
+        use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+
+
+def estimated_tokens(request: Request) -> int:
+    """A rough size of a prompt in tokens, for budgets and rates: 4 ASCII characters, or 1.5 others, a token."""
+    text = "".join(message.content for message in request.messages)
+    others = len(text.encode("utf-8", "replace")) - len(text) if not text.isascii() else 0
+    wide = others // 2
+    return (len(text) - wide) // 4 + wide * 2 // 3

@@ -1,0 +1,182 @@
+"""Rows out: the result file, written whole or not at all, and the run folder's line files."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from utils.errors import DataError
+from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome
+from utils.spool import Spool
+
+PARQUET_BATCH = 1_000
+
+
+Record = list  # [kind, record] as it lies on the spool; kind is evolved, eliminated, unavailable or set_aside
+
+
+def outcome_record(outcome: RowOutcome, model: str) -> Record:
+    """An outcome as it is spooled until all rows are there."""
+    if outcome.verdict.passed:
+        return ["evolved", asdict(evolved_row(outcome, model))]
+    return ["eliminated" if outcome.verdict.failed else "unavailable", asdict(reject(outcome))]
+
+
+def set_aside_record(row_id: int, text: str, reason: str) -> Record:
+    """A row of the data set that is no seed: empty, a duplicate, not a text."""
+    return ["set_aside", asdict(Reject(row_id, text, None, None, None, reason, 0, 0))]
+
+
+def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:
+    """What the result file holds, in seed order."""
+    return (record for _, (kind, record) in rows.items() if kind == "evolved")
+
+
+def rejected_records(rows: Spool) -> Iterator[dict[str, Any]]:
+    """What `rejects.jsonl` holds, in seed order."""
+    return (record for _, (kind, record) in rows.items() if kind != "evolved")
+
+
+def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
+    """The record of a row that passed."""
+    trajectory, seed = outcome.trajectory, outcome.seed
+    return EvolvedRow(
+        id=seed.id,
+        instruction=trajectory.final,
+        response=outcome.answer.text if outcome.answer else "",
+        seed_instruction=seed.text,
+        seed_response=seed.reference,
+        generation=len(trajectory.stages),
+        method_id=trajectory.stages[-1].method_id if trajectory.stages else None,
+        model=model,
+        stages=list(trajectory.stages),
+        labels=_labels(outcome),
+    )
+
+
+def _labels(outcome: RowOutcome) -> list[str]:
+    """The judge's labels: `ok` for none, `unscored` where it could not judge, nothing where it was not asked."""
+    if outcome.finding is None:
+        return []
+    if outcome.finding.labels is None:
+        return ["unscored"]
+    return list(outcome.finding.labels) or ["ok"]
+
+
+def reject(outcome: RowOutcome) -> Reject:
+    """The record of a row that was eliminated, or that no answer came for."""
+    trajectory = outcome.trajectory
+    return Reject(
+        id=outcome.seed.id,
+        seed_instruction=outcome.seed.text,
+        instruction=trajectory.final if trajectory.stages else None,
+        response=outcome.answer.text if outcome.answer else None,
+        reply=trajectory.reply if not trajectory.stages else None,
+        reason=outcome.verdict.reason or "",
+        generation=len(trajectory.stages),
+        attempts=outcome.attempts,
+    )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place if all goes well, and leaves nothing if not.
+
+    Raises DataError where it cannot be written (no space, no permission); the old file is then intact.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise DataError(
+            f"cannot write {path}: {exc.strerror or exc}; free space or check permissions, then run again"
+        ) from exc
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Stream records into `.json` (one array), `.jsonl` or `.parquet`, by suffix; return how many."""
+    with replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            return _write_parquet(temporary, rows)
+        with temporary.open("w", encoding="utf-8") as file:
+            return _write_json(file, rows) if path.suffix == ".json" else _write_lines(file, rows)
+
+
+def _write_json(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
+    count = 0
+    file.write("[")
+    for count, row in enumerate(rows, start=1):
+        file.write((",\n" if count > 1 else "\n") + dumps(row))
+    file.write("\n]\n")
+    return count
+
+
+def _write_lines(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
+    count = 0
+    for count, row in enumerate(rows, start=1):  # noqa: B007
+        file.write(dumps(row) + "\n")
+    return count
+
+
+def _write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stage = pa.struct([("instruction", pa.string()), ("method_id", pa.string())])
+    types = {"id": pa.int64(), "generation": pa.int64(), "stages": pa.list_(stage), "labels": pa.list_(pa.string())}
+    names = EvolvedRow.__dataclass_fields__
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
+    count = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in _batches(rows):
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return count
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == PARQUET_BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def dumps(value: Any) -> str:
+    """JSON on one line, its characters as they are."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def method_record(candidate: Candidate, complexity: float | None) -> dict[str, Any]:
+    """One line of `methods.jsonl`."""
+    score, method = candidate.score, candidate.score.method
+    return {
+        "method_id": method.id,
+        "parent_id": method.parent_id,
+        "step": candidate.step,
+        "draw": candidate.draw,
+        "origin": method.origin,
+        "text": method.text,
+        "feedback": candidate.feedback,
+        "judged": score.judged,
+        "failed": score.failed,
+        "unscored": score.unscored,
+        "failure_rate": score.failure_rate,
+        "interval": list(score.interval),
+        "failures": dict(score.failures.most_common()),
+        "complexity_score": complexity,
+        "selected": candidate.selected,
+    }

@@ -1,0 +1,143 @@
+"""The run folder `x.run/` beside the result: one process at a time, and earlier results are kept."""
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from utils.config import RunConfig
+from utils.errors import DataError
+from utils.journal import Journal
+from utils.logs import log_to_file
+from utils.results import replacing, write_rows
+
+JOURNAL = "journal.sqlite"
+OF_A_RUN = (
+    "config.json",
+    "methods.jsonl",
+    "best_method.txt",
+    "rejects.jsonl",
+    "summary.json",
+    "report.html",
+    "run.log",
+)
+
+
+class RunFolder:
+    """The folder of one run, locked while it is open.
+
+    Raises DataError where the result cannot be written there or another process works in it, and
+    JournalError for a journal that is torn or foreign.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.path = config.run_folder
+        self.result = config.save_path
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._lock = os.open(self.path, os.O_RDONLY)
+        except OSError as exc:
+            raise DataError(f"cannot use run folder {self.path}: {exc.strerror}; choose another --save-path") from exc
+        self._take_lock()
+        try:
+            self._settle(config)
+            self.journal = Journal(self.path / JOURNAL)
+            self.write("config.json", _as_text(_described(config)))
+            self._log = log_to_file(self.path / "run.log")
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            os.close(self._lock)
+            raise DataError(f"another run is using {self.path}; wait for it, or choose another --save-path") from exc
+        except OSError as exc:
+            os.close(self._lock)
+            raise DataError(f"cannot lock {self.path}: {exc.strerror}; choose a --save-path on a local disk") from exc
+
+    def _settle(self, config: RunConfig) -> None:
+        """Keep what a run of other settings has left; with --fresh the journal is set aside as well."""
+        before = _read_settings(self.path / "config.json")
+        same = before == config.determining() if before is not None else not self.result.exists()
+        if same and not config.fresh:
+            return
+        former = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
+        if config.fresh:
+            former += list(self.path.glob(JOURNAL + "*"))
+        if not former and not self.result.exists():
+            return
+        shelf = self._next_shelf()
+        try:
+            shelf.mkdir(parents=True)
+            for path in former:
+                path.rename(shelf / path.name)
+            if self.result.exists():  # a copy: the result stays in its place until the new one replaces it
+                shutil.copy2(self.result, shelf / self.result.name)
+        except OSError as exc:
+            raise DataError(f"cannot keep the former result in {shelf}: {exc.strerror}; make room, run again") from exc
+
+    def _next_shelf(self) -> Path:
+        earlier = self.path / "earlier"
+        numbers = [int(path.name) for path in earlier.glob("*") if path.name.isdecimal()]
+        return earlier / str(max(numbers, default=0) + 1)
+
+    def write(self, name: str, text: str) -> None:
+        """A small file of the folder, replaced as a whole."""
+        with replacing(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def write_lines(self, name: str, records: Iterable[dict[str, Any]]) -> None:
+        """A file of JSON lines, streamed and replaced as a whole."""
+        write_rows(self.path / name, records)
+
+    def close(self) -> None:
+        self.journal.close()
+        logging.getLogger().removeHandler(self._log)
+        self._log.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def check_output(result: Path) -> None:
+    """Raises DataError now, before anything costs, where the result could not be written."""
+    folder = result.parent
+    if not folder.is_dir():
+        raise DataError(f"the folder {folder} of --save-path does not exist; make it, or choose another one")
+    if result.is_dir():
+        raise DataError(f"--save-path {result} is a folder; name a file")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise DataError(f"cannot write into {folder}: {exc.strerror}; choose another --save-path") from exc
+
+
+def _described(config: RunConfig) -> dict[str, Any]:
+    """The whole configuration for the reader; keys are never in it, only the names of their variables."""
+    return {"settings": config.determining(), "flags": config.model_dump(mode="json")}
+
+
+def _read_settings(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        raise DataError(f"{path} cannot be read ({type(exc).__name__}); move it away, or start with --fresh") from exc
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"

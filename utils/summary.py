@@ -1,0 +1,166 @@
+"""`summary.json` and the short text on stdout: every seed is accounted for, and every call."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel
+
+from utils.config import RunConfig
+from utils.ledger import Ledger, StageUse
+from utils.schema import Candidate, CandidateScore, Method
+from utils.spool import Spool
+
+SCHEMA_VERSION = 1
+
+
+class StageSummary(BaseModel):
+    """What one stage has used: calls made now, completions served from the journal, tokens, cost."""
+
+    calls: int
+    journaled: int
+    unavailable: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost: Decimal
+
+
+class MethodSummary(BaseModel):
+    """A measured method: the initial one (step 0) or a candidate."""
+
+    step: int
+    method_id: str
+    failure_rate: float | None
+    interval: tuple[float, float]
+    by_rules: int
+    by_judge: int
+    judged: int
+    unscored: int
+    selected: bool
+
+
+class Summary(BaseModel):
+    """Schema of `summary.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    rows_in: int
+    evolved: int
+    eliminated: dict[str, int]
+    set_aside: dict[str, int]
+    unavailable: int
+    retention: float
+    best_method: str | None
+    methods: list[MethodSummary]
+    stages: dict[str, StageSummary]
+    calls: int
+    journaled: int
+    retries: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+    seconds: float
+
+    @property
+    def adds_up(self) -> bool:
+        """Every row read is in the result or in the rejects, exactly once."""
+        lost = sum(self.eliminated.values()) + sum(self.set_aside.values()) + self.unavailable
+        return self.rows_in == self.evolved + lost
+
+
+def summarize(rows: Spool, method: Method, history: Sequence[Candidate], ledger: Ledger, seconds: float) -> Summary:
+    """Count the spooled rows by what became of them, and add what was used."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for _, (kind, record) in rows.items():
+        counts[kind][record.get("reason", "")] += 1
+    evolved, total, usage = counts["evolved"].total(), len(rows), ledger.usage
+    return Summary(
+        rows_in=total,
+        evolved=evolved,
+        eliminated=dict(counts["eliminated"].most_common()),
+        set_aside=dict(counts["set_aside"].most_common()),
+        unavailable=counts["unavailable"].total(),
+        retention=evolved / total,
+        best_method=method.id,
+        methods=[_method(candidate) for candidate in history],
+        stages={name: _stage(use) for name, use in sorted(ledger.stages.items())},
+        calls=ledger.calls,
+        journaled=ledger.journaled,
+        retries=ledger.retries,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost=ledger.cost,
+        seconds=round(seconds, 3),
+    )
+
+
+def _method(candidate: Candidate) -> MethodSummary:
+    score = candidate.score
+    return MethodSummary(
+        step=candidate.step,
+        method_id=score.method.id,
+        failure_rate=score.failure_rate,
+        interval=score.interval,
+        by_rules=score.failed - score.by_judge,
+        by_judge=score.by_judge,
+        judged=score.judged,
+        unscored=score.unscored,
+        selected=candidate.selected,
+    )
+
+
+def _stage(use: StageUse) -> StageSummary:
+    return StageSummary(
+        calls=use.calls,
+        journaled=use.journaled,
+        unavailable=use.unavailable,
+        input_tokens=use.usage.input_tokens,
+        output_tokens=use.usage.output_tokens,
+        cached_tokens=use.usage.cached_tokens,
+        cost=use.cost,
+    )
+
+
+def rate_text(score: CandidateScore) -> str:
+    """A failure rate with its interval and where it comes from: `12.0 % [5.6 %, 23.8 %]: rules 1, judge 5 of 50`."""
+    if score.failure_rate is None:
+        return f"not measured ({score.unscored} rows unscored)"
+    low, high = score.interval
+    parts = f"rules {score.failed - score.by_judge}, judge {score.by_judge} of {score.judged}"
+    unscored = f", {score.unscored} unscored" if score.unscored else ""
+    return f"{score.failure_rate:.1%} [{low:.1%}, {high:.1%}]: {parts}{unscored}"
+
+
+def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -> str:
+    """The summary for a person, on stdout."""
+    lines = [
+        f"rows in       {summary.rows_in}",
+        f"evolved       {summary.evolved} ({summary.retention:.1%}) -> {config.save_path}",
+        f"eliminated    {_by_reason(summary.eliminated)}",
+        f"set aside     {_by_reason(summary.set_aside)}",
+    ]
+    if summary.unavailable:
+        lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
+    lines += [f"failure rate  {text}" for text in _rates(history)]
+    lines += [
+        f"calls         {summary.calls:,} made, {summary.journaled:,} from the journal, {summary.retries:,} retries",
+        f"tokens        {summary.input_tokens:,} in, {summary.output_tokens:,} out",
+        *([f"cost          {summary.cost:.4f}"] if summary.cost else []),
+        f"time          {summary.seconds:.1f} s; journal, methods, rejects and summary are in {config.run_folder}",
+    ]
+    return "\n".join(lines)
+
+
+def _by_reason(counts: Mapping[str, int]) -> str:
+    shown = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+    return f"{sum(counts.values())}" + (f" ({shown})" if shown else "")
+
+
+def _rates(history: Sequence[Candidate]) -> Iterator[str]:
+    """The best method's failure rate after each step."""
+    best = None
+    for step in sorted({candidate.step for candidate in history}):
+        best = next((c for c in history if c.step == step and c.selected), best)
+        if best:
+            yield f"step {step}: {rate_text(best.score)}"

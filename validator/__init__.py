@@ -1,0 +1,20 @@
+"""Validator: rules and findings become verdicts, verdicts a failure rate, rates the best method. No LLM, no I/O."""
+
+from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule, first_rewrite_rule
+from validator.score import best_of, complexity_score, leaders
+from validator.verdicts import FINAL_FATAL, LEARNING_FATAL, check_answer, check_finding, explain
+
+__all__ = [
+    "ANSWER_RULES",
+    "FINAL_FATAL",
+    "LEARNING_FATAL",
+    "REWRITE_RULES",
+    "best_of",
+    "check_answer",
+    "check_finding",
+    "complexity_score",
+    "explain",
+    "first_answer_rule",
+    "first_rewrite_rule",
+    "leaders",
+]

@@ -1,0 +1,138 @@
+"""Failure rules on rewrites: each looks at a parent instruction and its rewrite and says whether the rule fires.
+
+Evolving adds ten to twenty words (Auto Evol-Instruct, section 3), so a good rewrite may differ little from a
+long parent, and a good rewrite of a chatty parent may be shorter. Whether a rewrite is *better* is the
+judge's business; these rules catch what has no need of a judge.
+"""
+
+from collections import Counter
+from itertools import pairwise
+
+from rapidfuzz.fuzz import ratio
+
+from validator.rules_answer import is_refusal
+from validator.rules_languages import LANGUAGES
+from validator.rules_text import (
+    fences,
+    opening,
+    plain,
+    scripts,
+    sentences,
+    tokens,
+    without_foreign_matter,
+)
+
+SAME_ORDER = 0.8
+"""Share of neighbouring tokens that a near copy keeps."""
+
+INFLECTED = 60
+"""Similarity (0 to 100) from which two words count as forms of one word."""
+
+FEW = 6
+"""New words up to which it is worth looking for inflections."""
+
+SHRUNK = 0.3
+"""Share of the parent's substance below which a rewrite has lost something."""
+
+LONG = 150
+"""Size from which a parent can shrink."""
+
+EMPTY = 100
+
+OWN_SHARE = 0.1
+FOREIGN_SHARE = {"latin": 0.9}
+"""Share of the letters from which a new script is a new language; Latin terms are common in any text."""
+DEFAULT_FOREIGN_SHARE = 0.3
+FEWEST_LETTERS = 12
+
+
+def is_empty(parent: str, rewrite: str) -> bool:
+    """Whether there is no word in the rewrite."""
+    return not tokens(rewrite[:EMPTY]) and len(rewrite) <= EMPTY
+
+
+def is_unchanged(parent: str, rewrite: str) -> bool:
+    """Whether the rewrite says nothing that the parent does not say: case, punctuation, politeness, endings aside."""
+    before, after = tokens(parent), tokens(rewrite)
+    if before == after:
+        return True
+    old, new = Counter(before), Counter(after)
+    added, removed = list((new - old).elements()), list((old - new).elements())
+    if len(added) > FEW or len(removed) > FEW + len(before) // 4:
+        return False
+    if any(not _is_trifle(word, removed) for word in added):
+        return False
+    neighbours = Counter(pairwise(before)), Counter(pairwise(after))
+    kept = (neighbours[0] & neighbours[1]).total()
+    return kept + len(added) >= SAME_ORDER * (len(after) - 1)
+
+
+def _is_trifle(word: str, removed: list[str]) -> bool:
+    """Whether an added word is politeness, or another form of a removed one."""
+    if any(word in language.politeness for language in LANGUAGES):
+        return True
+    return word.isalpha() and any(
+        word[0] == other[0] and ratio(word, other) >= INFLECTED for other in removed[: 4 * FEW]
+    )
+
+
+def is_shrunk(parent: str, rewrite: str) -> bool:
+    """Whether most of a long parent is gone. Greetings and small talk of the parent do not count."""
+    before = size(parent)
+    if before < LONG or size(rewrite) >= SHRUNK * before:
+        return False
+    return size(rewrite) < SHRUNK * size(_substance(parent))
+
+
+def size(text: str) -> int:
+    """Length without white space; a Hangul or Han character holds about as much as two Latin letters."""
+    return sum(2 if "\u1100" <= char <= "\ud7a3" else 1 for char in text if not char.isspace())
+
+
+def _substance(parent: str) -> str:
+    prose, blocks, _ = fences(parent)
+    kept = [s for s in sentences(prose) if not any(language.chatter.search(plain(s)) for language in LANGUAGES)]
+    return "\n".join(kept + blocks)
+
+
+def has_changed_language(parent: str, rewrite: str) -> bool:
+    """Whether the rewrite is written in another script than its parent, code and quotations aside."""
+    before, after = scripts(without_foreign_matter(parent)), scripts(without_foreign_matter(rewrite))
+    if before.total() < FEWEST_LETTERS or after.total() < FEWEST_LETTERS:
+        return False
+    if any(language.asks_for_language.search(plain(parent, len(parent))) for language in LANGUAGES):
+        before += scripts(parent)
+    for script, count in after.items():
+        limit = FOREIGN_SHARE.get(script, DEFAULT_FOREIGN_SHARE)
+        if count >= limit * after.total() and before[script] < OWN_SHARE * before.total():
+            return True
+    lost = before["hangul"] >= OWN_SHARE * before.total() and after["hangul"] == 0
+    return lost and after["latin"] >= FOREIGN_SHARE["latin"] * after.total()
+
+
+def has_leaked_prompt(parent: str, rewrite: str) -> bool:
+    """Whether words of the rewriting prompt stand in the rewrite, and not in its parent."""
+    before, after = plain(parent, len(parent)), plain(rewrite, len(rewrite))
+    return any(
+        found.group() not in before for language in LANGUAGES for found in language.leaks.finditer(after)
+    )
+
+
+def answers_instead(parent: str, rewrite: str) -> bool:
+    """Whether the rewrite begins as an answer, or is code, and asks for nothing."""
+    prose, blocks, _ = fences(rewrite)
+    if any(language.requests.search(plain(prose, len(prose))) for language in LANGUAGES):
+        return False
+    if any(language.answers.search(opening(rewrite)) for language in LANGUAGES):
+        return not any(language.answers.search(opening(parent)) for language in LANGUAGES)
+    return bool(blocks) and size(prose) < size("".join(blocks)) and "```" not in parent
+
+
+def is_refused(parent: str, rewrite: str) -> bool:
+    """Whether the rewriting LLM declined, or asked for the instruction it was given."""
+    if any(language.rewriting_refused.search(plain(parent)) for language in LANGUAGES):
+        return False
+    head = opening(rewrite)
+    if any(language.rewriting_refused.search(head) for language in LANGUAGES):
+        return True
+    return is_refusal("", rewrite) and not is_refusal("", parent)

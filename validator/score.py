@@ -1,0 +1,41 @@
+"""The choice of the best method: pure arithmetic on failure rates (paper, section 3.2)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+from utils.schema import CandidateScore, RowOutcome
+
+
+def exact_rate(score: CandidateScore) -> Fraction:
+    """Lambda as a fraction, so that equal means equal; worse than any rate where nothing was judged."""
+    return Fraction(score.failed, score.judged) if score.judged else Fraction(2)
+
+
+def leaders(scores: Sequence[CandidateScore]) -> list[CandidateScore]:
+    """All scores with the lowest failure rate, in their order."""
+    lowest = min(map(exact_rate, scores))
+    return [score for score in scores if exact_rate(score) == lowest]
+
+
+def best_of(scores: Sequence[CandidateScore], margins: Mapping[str, int]) -> CandidateScore:
+    """The best method; `scores[0]` is the incumbent.
+
+    Lower lambda first; among equals the larger margin of pairwise wins over the incumbent, whose own
+    margin is 0; then whoever stands first. So the failure rate never rises from step to step.
+    """
+    equals = leaders(scores)
+    return max(equals, key=lambda score: margins.get(score.method.id, 0))
+
+
+def complexity_score(outcomes: Iterable[RowOutcome]) -> float | None:
+    """The selection score of the paper's authors' code, for comparison only.
+
+    Share of successes x mean answer length / mean instruction length (characters), over answered rows.
+    """
+    outcomes = list(outcomes)
+    answers = [outcome.answer for outcome in outcomes if outcome.answer]
+    instructions = sum(len(answer.trajectory.final) for answer in answers)
+    if not instructions:
+        return None
+    successes = sum(outcome.verdict.passed for outcome in outcomes) / len(outcomes)
+    return successes * sum(len(answer.text) for answer in answers) / instructions

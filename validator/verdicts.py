@@ -1,0 +1,47 @@
+"""Rules and findings become verdicts: a row failed if a rule or a fatal label says so."""
+
+from collections.abc import Collection
+
+from utils.schema import LABELS, PASSED, Answer, Finding, Verdict, failed, unscored
+from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule
+
+LEARNING_FATAL = frozenset(LABELS)  # all labels count in learning,
+FINAL_FATAL = frozenset(LABELS) - {"stagnant"}  # in the final run a rewrite that is no harder is kept, and marked
+
+OTHER_REASONS = {
+    "unreadable": "the reply had no readable result under the heading #Finally Rewritten Instruction#",
+    "length": "the reply was cut at the token limit; a shorter, more focused result is needed",
+    "content_filter": "the content filter of the server stopped the reply",
+    "stagnant": "the rewrite is not harder: it takes no more real work to answer",
+    "unsolvable": "the rewrite cannot be answered correctly and completely",
+    "lost": "the rewrite has lost something that the original needs",
+    "leaked": "the rewrite gives the solution away",
+}
+RULE_REASONS = {rule.name: rule.why for rule in (*REWRITE_RULES, *ANSWER_RULES)}
+
+
+def check_finding(finding: Finding | None, fatal: Collection[str], keep_unjudged: bool) -> Verdict:
+    """The verdict on a rewrite that has broken no rule; without a judge (None) it has passed.
+
+    What the judge could not judge is unscored; the final run keeps it (`keep_unjudged`), and marks the row.
+    """
+    if finding is None:
+        return PASSED
+    if finding.labels is None:
+        return PASSED if keep_unjudged else unscored("unjudged")
+    worst = next((label for label in finding.labels if label in fatal), None)
+    return failed(worst) if worst else PASSED
+
+
+def check_answer(answer: Answer) -> Verdict:
+    """The verdict on an answer: cut or filtered, unavailable, or broken by a rule."""
+    if answer.error == "unavailable":
+        return unscored("unavailable")
+    reason = answer.error or first_answer_rule(answer.trajectory.final, answer.text)
+    return failed(reason) if reason else PASSED
+
+
+def explain(reason: str, note: str = "") -> str:
+    """A failure's reason in words that the next attempt is told."""
+    text = OTHER_REASONS.get(reason) or RULE_REASONS.get(reason, reason)
+    return f"{text} ({note})" if note else text
