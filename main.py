@@ -61,14 +61,12 @@ Case = tuple[Trajectory, Finding | None]
 async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence[SeedInstruction]) -> Learned:
     """Find the evolving method with the lowest failure rate on `dev` (paper, section 3, algorithm 1)."""
     config = kit.config
-    best = await measure(kit, initial_method(), dev)
+    best, cases = await together(measure(kit, initial_method(), dev), evolve_train(kit, initial_method(), train))
     history, barren_steps = [Candidate(0, 0, best, selected=True)], 0
 
     for step in range(1, config.max_steps + 1):
-        cases = await evolve_train(kit, best.method, train)
-        draws = range(config.candidate_size)
-        candidates = await together(*(new_candidate(kit, best.method, cases, dev, step, draw) for draw in draws))
-        candidates = [candidate for candidate in candidates if candidate]
+        works = (new_candidate(kit, best.method, cases, dev, step, draw) for draw in range(config.candidate_size))
+        candidates = [candidate for candidate in await together(*works) if candidate]
         winner = await choose_best(kit, best, [candidate.score for candidate in candidates])
         history += [replace(candidate, selected=candidate.score is winner) for candidate in candidates]
 
@@ -78,6 +76,8 @@ async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence
         if barren_steps >= config.patience:
             log.info("stopped learning: %d steps brought nothing better (--patience)", barren_steps)
             break
+        if step < config.max_steps:
+            cases = await evolve_train(kit, best.method, train)
     return Learned(best.method, history)
 
 
@@ -106,8 +106,9 @@ async def new_candidate(
     kit: Kit, method: Method, cases: list[Case], dev: Sequence[SeedInstruction], step: int, draw: int
 ) -> Candidate | None:
     """One analysis, one optimization, one measurement; None where no usable method came of it."""
-    feedback = await analyze(kit.optim, method, cases, draw)
-    proposal = await optimize(kit.optim, method, feedback, draw) if feedback else None
+    sample = (step - 1) * kit.config.candidate_size + draw  # when the incumbent stays, its cases are read anew
+    feedback = await analyze(kit.optim, method, cases, sample)
+    proposal = await optimize(kit.optim, method, feedback, sample) if feedback else None
     if feedback is None or proposal is None:
         log.warning("step %d, candidate %d: no usable method was proposed", step, draw + 1)
         return None

@@ -21,7 +21,7 @@ Item = TypeVar("Item", bound=BaseModel)
 # --- Reasoning ---------------------------------------------------------------------------------
 
 _OPENED_REASONING = re.compile(r"\s*+<(think|thinking|reasoning)>", re.I)
-_CLOSING_TAG = re.compile(r"(?<![`'\"])</(?:think|thinking|reasoning)>(?![`'\"])", re.I)
+_CLOSING_TAGS = re.compile(r"(?:\s*+</(?:think|thinking|reasoning)>)*+\s*+", re.I)
 _LONE_TAG = re.compile(r"(?<![`'\"/\\])<(/?)think(?:ing)?>(?![`'\"])", re.I)
 
 
@@ -49,10 +49,8 @@ def _strip_opening_blocks(text: str) -> str:
         position = closed.end()
     if position == 0:
         return text
-    answer = text[position:].lstrip()
-    while doubled := _CLOSING_TAG.match(answer):
-        answer = answer[doubled.end() :].lstrip()
-    return answer
+    doubled = _CLOSING_TAGS.match(text, position)
+    return text[doubled.end() if doubled else position :]
 
 
 # --- Fences ------------------------------------------------------------------------------------
@@ -105,14 +103,14 @@ _OPENING = re.compile(
     re.I,
 )
 _FINAL = (
-    rf"final(?:ly|i[sz]ed)?+(?:{_SEP}{_EN_REWRITTEN}\b){{0,4}}{_SEP}(?:instruction|prompt|rewrite)s?\b"
+    rf"final(?:ly|i[sz]ed)?+(?:{_SEP}{_EN_REWRITTEN}){{0,4}}{_SEP}(?:instruction|prompt|rewrite)s?+(?![a-z])"
     rf"|최종(?:적으로|적인)?+[ \t]*+(?:{_KO_REWRITTEN})?{_KO_NOUN}"
     rf"|(?:재작성|수정)(?:된|한)[ \t]*+최종[ \t]*+{_KO_NOUN}"
-    r"|최종(?:적으로)?+[ \t]*+(?:재작성|수정)(?:된|본|문|안)?+(?![가-힣])"
+    r"|최종(?:적으로)?+[ \t]*+재작성(?:된|본|문|안)?+(?![가-힣])"
 )
 _TITLE = re.compile(
     rf"(?P<final>{_FINAL})"
-    rf"|(?P<rewritten>re-?writt?en{_SEP}(?:instruction|prompt)s?\b|(?:재작성|수정)(?:된|한)[ \t]*+{_KO_NOUN})"
+    rf"|(?P<rewritten>re-?writt?en{_SEP}(?:instruction|prompt)s?+(?![a-z])|(?:재작성|수정)(?:된|한)[ \t]*+{_KO_NOUN})"
     rf"|(?P<original>(?:(?:original|given|seed){_SEP})?(?:instruction|prompt)\b|(?:원래|원본|주어진)[ \t]*+{_KO_NOUN})"
     rf"|(?P<other>methods?{_SEP}list\b|list of methods\b|plan\b|방법[ \t]*+(?:목록|리스트)|(?:재작성[ \t]*+)?계획)",
     re.I,
@@ -123,6 +121,10 @@ _EXTRA = re.compile(
     r"[ \t]*+\([^()]{0,60}\)|[ \t]++(?:process|result|text|step|\d{1,2}|is(?: as follows)?)\b"
     r"|[ \t]?(?:은|는|과정|결과)?[ \t]*+(?:다음과[ \t]*+같(?:습니다|다))?",
     re.I,
+)
+_PARENTHESIS = re.compile(r"[ \t]*+\([^()]{0,60}\)(?=[ \t*]*+(?:[:：]|$))")
+_TRANSLATED = re.compile(
+    r"[\s#*]*+\([^()]{0,40}?(?:translat|번역)|[^#*:：]{0,40}?(?:translat|번역)[^#*:：]{0,20}[#*:：]", re.I
 )
 _FREE_EXTRA = re.compile(r"[^#*:：.,!?]{0,40}+(?=[#*:：])")
 _CLOSERS = {"#": "#", "*": "*", "_": "_", "`": "`", "[": "]", "【": "】", "<": ">", "(": ")"}
@@ -150,16 +152,12 @@ def _heading(number: int, line: str) -> _Heading | None:
             return None
         kind, after = "other", line[head.index("#", opening.end()) :]
     else:
-        kind = title.lastgroup or ""
         after = line[title.end() :]
+        kind = "other" if _TRANSLATED.match(after) else title.lastgroup or ""
         after = after[_extra_words(after, free="#" in marks or "**" in marks or bool(step)) :]
-        if kind == "final" and re.search(r"translat|번역", line[title.end() : len(line) - len(after)], re.I):
-            kind = "other"
     rest, hashed, set_off = _after_title(after, marks)
-    plain = "#" not in marks and not step
-    if not set_off or (plain and not _stands_plain(kind, head, title, after)):
-        return None
-    if kind in ("original", "other") and not (hashed and "#" in marks) and not (step and kind == "other"):
+    hashed = hashed and "#" in marks
+    if not set_off or not (hashed or _stands_without_hashes(kind, title, after, marks, step)):
         return None
     return _Heading(number, kind, int(re.sub(r"\D", "", step)) if step else None, rest)
 
@@ -170,11 +168,15 @@ def _extra_words(after: str, free: bool) -> int:
     return found.end() if found else 0
 
 
-def _stands_plain(kind: str, head: str, title: re.Match[str] | None, after: str) -> bool:
-    """Whether a title without hash signs and step number may be a heading: only what no text would say."""
+def _stands_without_hashes(
+    kind: str, title: re.Match[str] | None, after: str, marks: str, step: str | None
+) -> bool:
+    """Whether a title that is not between hash signs may be a heading: only what no other text would say."""
     if kind == "final":
         return title is not None and bool(_REWRITE_WORD.search(title[0]))
-    return kind == "rewritten" and after.lstrip(" \t*_`]】")[:1] in (":", "：")
+    if kind == "rewritten":
+        return bool(step) or "#" in marks or after.lstrip(" \t*_`]】")[:1] in (":", "：")
+    return kind == "other" and bool(step)
 
 
 def _after_title(after: str, marks: str) -> tuple[str, bool, bool]:
@@ -183,6 +185,8 @@ def _after_title(after: str, marks: str) -> tuple[str, bool, bool]:
     trimmed = after.lstrip(" \t")
     rest = trimmed.lstrip("".join(closers))
     closed = trimmed[: len(trimmed) - len(rest)]
+    if extra := _PARENTHESIS.match(rest):
+        rest = rest[extra.end() :].lstrip("".join(closers))
     colon = rest.lstrip(" \t")[:1] in (":", "：") and bool(rest.strip())
     if colon:
         left = "".join(closers.difference(closed))
@@ -205,19 +209,21 @@ def _normal(line: str) -> str:
 
 def _own_headings(lines: list[str], instruction: str) -> list[_Heading]:
     """The headings that the model wrote itself, without those that it only repeats from the instruction."""
-    quotable = {_normal(line) for line in instruction.split("\n")}
+    told = [_normal(line) for line in instruction.split("\n")]
+    same = set(told)
+    longer = tuple(line for line in told if (found := _heading(0, line)) and found.kind == "final" and found.rest.strip())
     headings = [found for number, line in enumerate(lines) if (found := _heading(number, line))]
-    own = [heading for heading in headings if _normal(lines[heading.line]) not in quotable]
+    normal = {heading.line: _normal(lines[heading.line]) for heading in headings}
+    own = [h for h in headings if normal[h.line] not in same and not normal[h.line].startswith(longer)]
     if not any(heading.kind == "final" for heading in own):
-        own += _displaced([heading for heading in headings if heading.kind == "final"], lines, instruction)
+        own += _displaced([heading for heading in headings if heading.kind == "final"], lines, told)
         own.sort(key=lambda heading: heading.line)
     return _outermost(own) if _FINAL_TITLE.search(instruction) else own
 
 
-def _displaced(finals: list[_Heading], lines: list[str], instruction: str) -> list[_Heading]:
+def _displaced(finals: list[_Heading], lines: list[str], told: list[str]) -> list[_Heading]:
     """The one heading that reads just like a quoted one but stands between other lines; [] if that is not certain."""
-    told = [_normal(line) for line in instruction.split("\n") if line.strip()]
-    neighbours = set(pairwise(told))
+    neighbours = set(pairwise(line for line in told if line))
     spoken = [(number, _normal(line)) for number, line in enumerate(lines) if line.strip()]
     quoted = set()
     for (first, before), (second, after) in pairwise(spoken):
@@ -247,28 +253,30 @@ def _outermost(own: list[_Heading]) -> list[_Heading]:
 _RULE = re.compile(r"\s*+(?:-{3,}+|\*{3,}+|_{3,}+)\s*+$")
 _LABEL = re.compile(
     r"(?P<marks>[\s>*_#(\[（\-+•`]*+)(?P<label>"
-    r"(?:foot)?notes?|explanations?|(?:\w{2,20} )?translations?|rationale|justification|remarks?"
+    r"notes?|explanations?|(?:\w{2,20} )?translations?(?: (?:to|into|in) \w{2,20})?|rationale|justification|remarks?"
     r"|(?:key |summary of (?:the )?)(?:changes|modifications|additions)|(?:changes|modifications|additions) made"
-    r"|words? (?:added|count)|added words"
-    r"|참고[ \t]?(?:사항)?|비고|주석|(?:부연[ \t]?|추가[ \t]?)?(?:설명|해설)|(?:[가-힣]{2,4}[ \t])?번역문?"
-    r"|(?:변경|수정)[ \t]?(?:사항|점|내용)|추가(?:된|한)[ \t]단어)(?P<more>(?: [^\s:：*)]{1,20}){0,3})"
-    r"(?P<close>[\s*_)\]）`]*+)(?P<colon>[:：]|$)?",
+    r"|words? added|added words"
+    r"|참고(?:[ \t]?사항)?|비고|(?:부연[ \t]?|추가[ \t]?)?(?:설명|해설)|(?:[가-힣]{2,4}[ \t])?번역문?"
+    r"|(?:변경|수정)[ \t]?(?:사항|점|내용)|추가(?:된|한)[ \t]단어)"
+    r"(?: (?:of|on|about) (?:the |my )?(?:changes|rewrite|modifications|additions))?(?:[ \t]?\([^()]{0,40}\))?"
+    r"[\s*_)\]）`]*+(?P<colon>[:：]|$)?",
     re.I,
 )
 _SAID = re.compile(
     r"[\s>*_(\[（\-]*+(?:"
     r"(?:this|the) (?:newly |final |finally )?(?:re-?written|revised|evolved) (?:instruction|prompt|version|question)\b"
-    r"|(?:this|the) (?:new|final|updated|modified|improved) (?:instruction|prompt) (?:now |is |has |was )?\w+"
-    r"|this instruction (?:now |has )?(?:adds|added|requires|maintains|keeps|increases|includes|introduces)\b"
+    r"(?! (?:should|must|needs?|shall|has to|will|may|can)\b)"
+    r"|(?:this|the) (?:(?:new|final|updated|modified|improved) )?(?:instruction|prompt) (?:now |has )?"
+    r"(?:adds?|added|asks|requires|maintains|keeps|increases|includes|introduces)\b"
     r"|(?:i|we)(?:'ve|’ve| have)? (?:added|rewritten|rewrote|revised|increased|made|modified|included|kept)\b"
     r"[^\n]{0,150}?\b(?:instruction|prompt|complexity|difficulty|words)\b"
     r"|(?:these|the) (?:changes|additions|modifications) (?:made|add|increase|make|keep|ensure|raise|introduce)"
-    r"|here(?:'s|’s| is) (?:an?|the) (?:\w{2,20} )?translation"
+    r"|here(?:'s|’s| is) the \w{2,20} translation"
     r"|(?:(?:이|위|본|해당)[ \t]*+(?:지시문?|지시[ \t]?사항|명령문?|프롬프트)"
     r"|(?:(?:이|위|최종|새로)[ \t]*+)?(?:재작성|수정|다시[ \t]?작성|변형|개선)(?:된|한)[ \t]*+" + _KO_NOUN + ")"
-    r"(?:은|는|에서는|에는)[^\n]{0,150}?(?:니다|했음|하였음|함|됨|했다|하였다)(?=[\s.)]|$)"
+    r"(?:은|는|에서는|에는)[^\n]{0,150}?(?:[했었였됐렸켰]습니다|(?:요구|유도|유지|포함)합니다|했음|하였음|됨|했다|하였다)"
     r"|(?:원래|원본|기존)(?:의)?[ \t]*+" + _KO_NOUN + r"[^\n]{0,150}?(?:추가|변경|수정|강화|확장)(?:했|하였|되었)"
-    r"|(?:총|약)?[ \t]*+\d{1,3}(?: words| ?개의)?[^\n]{0,12}?(?:단어|added)[^\n]{0,12}(?:추가|$|\)|\.))",
+    r"|(?:총[ \t]?|약[ \t]?)?\d{1,3} ?(?:words added|(?:개의 )?단어(?:를|가)? ?추가))",
     re.I,
 )
 _LEAD_IN = re.compile(
@@ -295,8 +303,7 @@ def read_rewrite(reply: str, instruction: str) -> str | None:
     figure 2) that the model wrote itself, and ends where a new heading or a remark on the rewrite begins. Where that
     is empty, an earlier final heading counts; a reply that stops before the final heading does not.
     """
-    talks_of_tags = _CLOSING_TAG.search(instruction) is not None
-    text = _strip_opening_blocks(reply) if talks_of_tags else strip_reasoning(reply)
+    text = _strip_opening_blocks(reply) if "</think" in instruction else strip_reasoning(reply)
     lines = text.split("\n")
     for body in reversed(_results(lines, _own_headings(lines, instruction), instruction)):
         if result := _polished(body, instruction):
@@ -308,8 +315,9 @@ def _results(lines: list[str], headings: list[_Heading], instruction: str) -> li
     """The lines under each final heading; a bare "Rewritten Instruction" right under an empty one stands in for it."""
     results = []
     awaited = False
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
-        body = [heading.rest, *lines[heading.line + 1 : following.line if following else None]]
+    ends = [following.line for following in headings[1:]] + [len(lines)]
+    for heading, end in zip(headings, ends, strict=False):
+        body = [heading.rest, *lines[heading.line + 1 : end]]
         stands_in = awaited and heading.kind == "rewritten" and heading.step is None
         if heading.kind == "final" or stands_in:
             results.append(_until_next_step(body, heading.step, instruction))
@@ -337,6 +345,9 @@ def _polished(body: list[str], instruction: str) -> str:
     doubled = _heading(0, body[0])
     if doubled and doubled.kind == "final" and not _FINAL_TITLE.search(instruction):
         body = [doubled.rest, *body[1:]]
+    begin = next((n for n, line in enumerate(body) if line.strip()), 0)
+    if _RULE.match(body[begin]) and not "".join(body[begin + 1 : begin + 2]).strip():
+        body = body[begin + 1 :]  # a rule set off from the text; front matter begins right under it
     lines = _without_remarks(body, instruction)
     text = "\n".join(lines).strip()
     first, _, remainder = text.partition("\n")
@@ -370,14 +381,11 @@ def _remark(line: str) -> str | None:
     """What marks this line as the beginning of a remark on the rewrite: its label, or all of it."""
     head = line[:_HEADING_LIMIT]
     if label := _LABEL.match(head):
-        titled = "#" in label["marks"] or "**" in label["marks"]
-        if label["colon"] or (label["colon"] is not None and titled) or _opens_note(label):
-            return label["label"].casefold()
+        marks, name = label["marks"], label["label"].casefold()
+        titled = label["colon"] == "" and ("#" in marks or "**" in marks)
+        if label["colon"] or titled or (name in ("note", "참고") and marks.endswith(("(", "（"))):
+            return name
     return _normal(line) if _SAID.match(head) else None
-
-
-def _opens_note(label: re.Match[str]) -> bool:
-    return label["marks"].endswith(("(", "（")) and label["label"].casefold() in ("note", "참고")
 
 
 def _fenced(lines: list[str]) -> list[bool]:
@@ -586,11 +594,12 @@ def _lowered(value: Any) -> Any:
     return value.strip(" \t\n.*`'\"").casefold() if isinstance(value, str) else value
 
 
-def _text_or_nothing(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+def _clean(value: Any) -> str:
+    """A text without lone surrogates, which JSON can spell but no file can hold; "" for anything else."""
+    return value.strip().encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-_Text = Annotated[str, BeforeValidator(_text_or_nothing)]
+_Text = Annotated[str, BeforeValidator(_clean)]
 
 
 class _Case(BaseModel):
@@ -620,7 +629,7 @@ def read_feedback(reply: str) -> tuple[tuple[FailedCase, ...], str]:
     cases = tuple(FailedCase(item.case_id, item.reason) for item in items if item)
     if isinstance(text, list):
         text = "\n".join(line for line in text if isinstance(line, str))
-    return cases, text.strip() if isinstance(text, str) else reply.strip()
+    return cases, _clean(text if isinstance(text, str) else reply)
 
 
 def read_findings(reply: str, count: int) -> dict[int, Finding]:

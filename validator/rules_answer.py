@@ -47,7 +47,9 @@ _PLACEHOLDER = re.compile(
 )
 _UNREADABLE = re.compile(r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff]")
 _MOJIBAKE = re.compile(r"â€|[ÃÂ][\u0080-\u00bf]|[ìíëê][\u0080-\u00bf\u0152-\u02dc\u2013-\u2122]")
-_ENCODING = re.compile(r"encod|decod|unicode|utf-?8|mojibake|ascii|control character|fffd|인코딩|디코딩|유니코드|깨진|깨져|제어 ?문자")
+_ENCODING = re.compile(
+    r"encod|decod|unicode|utf-?8|mojibake|ascii|control character|fffd|인코딩|디코딩|유니코드|깨진|깨져|제어 ?문자"
+)
 
 
 def _instructs(instruction: str, pattern: str) -> bool:
@@ -120,7 +122,10 @@ def asks_for_input(instruction: str, answer: str) -> bool:
     if _speaks_for_someone("", answer) or _instructs(instruction, "wants_refusal"):
         return False
     text = opening(answer, 6)
-    return any(language.asks_back.search(text) for language in LANGUAGES)
+    quoted = _instructs(instruction, "wants_text")
+    return any(
+        language.asks_back.search(text) and (not quoted or language.names_task.search(text)) for language in LANGUAGES
+    )
 
 
 def is_acknowledgement(instruction: str, answer: str) -> bool:
@@ -180,7 +185,8 @@ def _repeats(answer: str) -> bool:
         return True
     if any(char.isalpha() and n >= 4 * ENDLESS for char, n in _runs(prose)):
         return True
-    return any(len(line) > 3 and n >= ENDLESS // 2 for line, n in _runs(sentences(prose)))
+    lines = (line for line in sentences(prose) if len(line) > 3 and not line.startswith("|"))
+    return any(n >= ENDLESS // 2 for _, n in _runs(lines))
 
 
 def _runs(items: Iterable[str]) -> Iterator[tuple[str, int]]:

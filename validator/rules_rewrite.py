@@ -31,6 +31,9 @@ INFLECTED = 60
 FEW = 6
 """New words up to which it is worth looking for inflections."""
 
+LOSS = 0.05
+"""Share of its words that a near copy may lose."""
+
 SHRUNK = 0.3
 """Share of the parent's substance below which a rewrite has lost something."""
 
@@ -39,10 +42,12 @@ LONG = 150
 
 EMPTY = 100
 
-OWN_SHARE = 0.1
-FOREIGN_SHARE = {"latin": 0.9}
-"""Share of the letters from which a new script is a new language; Latin terms are common in any text."""
-DEFAULT_FOREIGN_SHARE = 0.3
+NEW_SCRIPT = 0.1
+"""Share of the parent's letters up to which a script is new in the rewrite."""
+
+FOREIGN_TERMS = {"latin": 0.9}
+"""Share of the rewrite's letters that a script takes in mere terms: technical Korean is full of English."""
+
 FEWEST_LETTERS = 12
 
 
@@ -58,21 +63,22 @@ def is_unchanged(parent: str, rewrite: str) -> bool:
         return True
     old, new = Counter(before), Counter(after)
     added, removed = list((new - old).elements()), list((old - new).elements())
-    if len(added) > FEW or len(removed) > FEW + len(before) // 4:
+    if len(added) > FEW or len(removed) > FEW + len(before) * LOSS:
         return False
-    if any(not _is_trifle(word, removed) for word in added):
+    lost = sum(not _is_trifle(word, added) for word in removed)
+    if lost > len(before) * LOSS or any(not _is_trifle(word, removed) for word in added):
         return False
     neighbours = Counter(pairwise(before)), Counter(pairwise(after))
     kept = (neighbours[0] & neighbours[1]).total()
-    return kept + len(added) >= SAME_ORDER * (len(after) - 1)
+    return kept + 2 * len(added) >= SAME_ORDER * (len(after) - 1)
 
 
-def _is_trifle(word: str, removed: list[str]) -> bool:
-    """Whether an added word is politeness, or another form of a removed one."""
+def _is_trifle(word: str, others: list[str]) -> bool:
+    """Whether a word that came or went is politeness, or another form of one that went or came."""
     if any(word in language.politeness for language in LANGUAGES):
         return True
     return word.isalpha() and any(
-        word[0] == other[0] and ratio(word, other) >= INFLECTED for other in removed[: 4 * FEW]
+        word[0] == other[0] and ratio(word, other) >= INFLECTED for other in others[: 4 * FEW]
     )
 
 
@@ -100,22 +106,22 @@ def has_changed_language(parent: str, rewrite: str) -> bool:
     before, after = scripts(without_foreign_matter(parent)), scripts(without_foreign_matter(rewrite))
     if before.total() < FEWEST_LETTERS or after.total() < FEWEST_LETTERS:
         return False
-    if any(language.asks_for_language.search(plain(parent, len(parent))) for language in LANGUAGES):
-        before += scripts(parent)
-    for script, count in after.items():
-        limit = FOREIGN_SHARE.get(script, DEFAULT_FOREIGN_SHARE)
-        if count >= limit * after.total() and before[script] < OWN_SHARE * before.total():
-            return True
-    lost = before["hangul"] >= OWN_SHARE * before.total() and after["hangul"] == 0
-    return lost and after["latin"] >= FOREIGN_SHARE["latin"] * after.total()
+    own, _ = before.most_common(1)[0]
+    names_language = any(language.asks_for_language.search(plain(parent, len(parent))) for language in LANGUAGES)
+    if after[own] >= (NEW_SCRIPT if names_language else 0.5) * after.total():
+        return False
+    if before["hangul"] >= NEW_SCRIPT * before.total() and not after["hangul"]:
+        return True
+    return any(
+        count >= FOREIGN_TERMS.get(script, 0.3) * after.total() and before[script] < NEW_SCRIPT * before.total()
+        for script, count in after.items()
+    )
 
 
 def has_leaked_prompt(parent: str, rewrite: str) -> bool:
     """Whether words of the rewriting prompt stand in the rewrite, and not in its parent."""
     before, after = plain(parent, len(parent)), plain(rewrite, len(rewrite))
-    return any(
-        found.group() not in before for language in LANGUAGES for found in language.leaks.finditer(after)
-    )
+    return any(found.group() not in before for language in LANGUAGES for found in language.leaks.finditer(after))
 
 
 def answers_instead(parent: str, rewrite: str) -> bool:
@@ -123,8 +129,8 @@ def answers_instead(parent: str, rewrite: str) -> bool:
     prose, blocks, _ = fences(rewrite)
     if any(language.requests.search(plain(prose, len(prose))) for language in LANGUAGES):
         return False
-    if any(language.answers.search(opening(rewrite)) for language in LANGUAGES):
-        return not any(language.answers.search(opening(parent)) for language in LANGUAGES)
+    if any(language.answers.search(plain(rewrite).strip()) for language in LANGUAGES):
+        return not any(language.answers.search(plain(parent).strip()) for language in LANGUAGES)
     return bool(blocks) and size(prose) < size("".join(blocks)) and "```" not in parent
 
 

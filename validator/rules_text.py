@@ -15,7 +15,7 @@ WINDOW = 600
 INSTRUCTION_WINDOW = 2000
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
-_LABEL = re.compile(r"(?:\s|[#*>_`-]){0,8}(?:answer|response|output|assistant|ai|답변|답|응답|출력)[*_]{0,2} ?[:：]", re.I)
+_LABEL = re.compile(r"[\s#*>_`-]{0,8}(?:answer|response|output|assistant|ai|답변|답|응답|출력)[*_]{0,2} ?[:：]", re.I)
 _HEADING = re.compile(r"\s{0,8}#{1,6} [^\n]{0,120}\n")
 _QUOTED = re.compile(r"\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|「[^」\n]{1,300}」|『[^』\n]{1,300}』|《[^》\n]{1,300}》")
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "´": "'", "\u00a0": " ", "\u200b": "", "\ufeff": ""})
@@ -28,6 +28,11 @@ _INLINE_CODE = re.compile(r"`[^`\n]{1,300}`")
 def any_of(*alternatives: str) -> re.Pattern[str]:
     """One pattern that matches what any of the alternatives does."""
     return re.compile("|".join(f"(?:{alternative})" for alternative in alternatives))
+
+
+def words(*lines: str) -> frozenset[str]:
+    """The set of the words in some lines."""
+    return frozenset(word for line in lines for word in line.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Language:
     """Instruction: wants a question as its answer."""
     asks_back: re.Pattern[str]
     """The speaker asks for material that it says is missing, or asks what is wanted."""
+    names_task: re.Pattern[str]
+    """The speaker says what it would do with the missing material, as no one does in a sample of such words."""
     acknowledges: re.Pattern[str]
     """Nothing but a word of understanding, whole text."""
     promises: re.Pattern[str]

@@ -86,7 +86,7 @@ MENTIONS = [
     "In Step 4 the #Finally Rewritten Instruction#: will follow.",
     "- #Finally Rewritten Instruction# must stay in English.",
     "- #최종 재작성된 지시문#에는 비교를 넣는다.",
-    "The finally rewritten instruction: a comparison.",
+    "My finally rewritten instruction: a comparison.",
     "Final rewritten instruction should be short.",
     "최종 재작성된 지시문을 작성합니다.",
 ]
@@ -177,6 +177,13 @@ CONTENTS = [
     "이 질문은 한국사에 관한 것입니다.\n\n개선된 프롬프트를 작성하고 이유를 쓰시오.",
     "[1, 2, 3] 을 정렬하는 함수를 쓰시오.",
     "[1, 2, 3]",
+    "Design an app.\n\nNote taking app features: search, tags.\n\nWord count: 300 to 400",
+    "Edit the text below.\n\nThe revised version should keep its tone.\n\nText: It rains.",
+    "다음 글을 다듬으시오.\n\n수정된 질문은 300자 이내여야 합니다.\n\n영어 번역 과제: 두 문단",
+    "Write a report.\n\n## Final Prompt\nSum it up.\n\n## 최종 과제\n요약하시오.\n\n최종 질문: 왜 그런가?\n\nFinal instruction: stop.",
+    "---\ntitle: x\n---\nExplain this front matter.",
+    "Make a plan.\n\n### Plan\n- one\n\nPlan: two\n\nStep 1: Planning\n\n# Instruction\nFollow it.",
+    "I have added a column to my table and it fails. Why?\n\nI've added an index, too.",
 ]
 
 PREAMBLE = """Step 1 #Methods List#:
@@ -363,6 +370,12 @@ SPECIAL = [
         "Step 4 #Finally Rewritten Instruction#: #Finally Rewritten Instruction#: foo bar",
         "#Finally Rewritten Instruction#: foo bar",
         "#Finally Rewritten Instruction#: foo",
+    ),
+    RewriteCase(
+        "only the quoted heading, changed, in step 3",
+        f"#Plan#:\nx\n\n#Rewritten Instruction#:\n{QUOTING_RESULT.replace('foo', 'foo bar')}",
+        None,
+        QUOTING,
     ),
     RewriteCase("only an echo of the quoted heading", f"I read:\n{QUOTING}\nand stop here.", None, QUOTING),
     RewriteCase("only an echo, in a block quote", "> " + QUOTING.replace("\n", "\n> "), None, QUOTING),

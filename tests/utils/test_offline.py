@@ -9,6 +9,7 @@ import pytest
 
 from utils.errors import ConfigError
 from utils.offline import STAGES, OfflineEndpoint, phrases, tokens
+from utils.offline.answering import POOR_ANSWERS, plain_answer
 from utils.offline.demands import ALL_DEMANDS, DEMANDS, kind_of_reason, kinds_in
 from utils.offline.judging import faults
 from utils.offline.reading import read_analyze, read_cases, read_evolve
@@ -16,6 +17,7 @@ from utils.offline.wording import kind, language, particle, topic, words
 from utils.prompts import case_block, fill, template, user
 from utils.replies import read_comparison, read_feedback, read_findings, read_method, read_rewrite
 from utils.schema import Message, Request, Sampling
+from validator.rules import first_answer_rule, first_rewrite_rule
 
 INITIAL = template("initial_method").template
 GUARDED = "\n".join([INITIAL, *(demand.directions[0] for demand in ALL_DEMANDS)])
@@ -172,7 +174,7 @@ def test_hostile_texts_pass_through_every_stage(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_instruction_and_method_are_read_exactly(text: str) -> None:
-    method = f"## Steps\nDo this.\n#Instruction#:\n{INITIAL}"
+    method = f"## Steps\n{INITIAL}\n#Instruction#:\nGo on."
     filled = read_evolve(fill("evolve", method=method, retry=fill("retry", reason="lost"), instruction=text))
     assert (filled.method, filled.retry_reason, filled.instruction) == (method, "lost", text)
     assert read_evolve(fill("evolve", method=method, retry="", instruction=text)).retry_reason == ""
@@ -212,7 +214,7 @@ def test_topics_and_particles() -> None:
     assert topic("판소리란 무엇인가요?") == "판소리"
     assert topic("What is a binary tree?") == "a binary tree"
     assert topic("그 이유는 무엇인가요?") is topic("What are you doing?") is topic("사용하는 방법은?") is None
-    assert [particle(word, "과", "와") for word in ("판소리", "광합성", "HTTP")] == ["와", "과", "와"]
+    assert [particle(word, "과", "와") for word in ("판소리", "광합성", "HTTP", "MBN")] == ["와", "과", "와", "과"]
 
 
 # --- Evolving ----------------------------------------------------------------------------------
@@ -413,6 +415,16 @@ def test_the_failure_rate_of_the_best_method_falls_step_by_step(start: int) -> N
     assert rates[1] < rates[0]
     assert rates[3] < rates[1]
     assert rates[3] <= 0.15
+
+
+def test_the_failure_rules_pass_what_is_sound_and_catch_what_is_not() -> None:
+    rewrites = [(seed, text) for seed in SEEDS if (text := evolve(seed, GUARDED)) and not faults(seed, text)]
+    assert [rule for pair in rewrites if (rule := first_rewrite_rule(*pair))] == []
+    answers = [(seed, plain_answer(seed, Random(seed))) for seed, _ in rewrites]
+    assert [rule for pair in answers if (rule := first_answer_rule(*pair))] == []
+    poor = [(tongue, answer) for tongue, answers in POOR_ANSWERS.items() for answer in answers]
+    seeds = {"ko": SEEDS[0], "en": SEEDS[-1]}
+    assert sum(bool(first_answer_rule(seeds[tongue], answer)) for tongue, answer in poor) >= 0.8 * len(poor)
 
 
 def test_every_stage_of_the_spine_has_a_rule() -> None:

@@ -193,6 +193,7 @@ READ = ((FailedCase(2, "the number is lost"),), "Keep {numbers}.")
         ("{'feedback': 'don\\'t add, it\\'s \"padding\"', 'failed_cases': []}", ((), "don't add, it's \"padding\"")),
         ("{'feedback': \"don't\", 'failed_cases': None}", ((), "don't")),
         ("  Cases 1 and 2 failed.\n", None),
+        ('{"failed_cases": [{"case_id": 1, "reason": "\\ud800"}], "feedback": "\\ud800"}', ((FailedCase(1, "?"),), "?")),
         ('{"cases": []}', None),
         ('{"failed_cases": [{"case_id": 1, "reason": "x"}], "feedback": "cut o', None),
         ("", None),
@@ -325,14 +326,15 @@ HOSTILE = [
 def test_time_grows_with_length_only(unit: str) -> None:
     body = (unit * HUGE)[:HUGE]
     started = time.process_time()
-    for reply in (body, FINAL + body, FINAL + "x\n" + body, '{"cases": [{"a": "' + body, "```Optimized Method\n" + body):
-        for instruction in (SEED, body if reply == body else FINAL):
-            read_rewrite(reply, instruction)
-        strip_reasoning(reply)
-        read_method(reply)
-        read_findings(reply, 10)
-        read_feedback(reply)
-    assert time.process_time() - started < 10
+    strip_reasoning(body)
+    read_rewrite(body, body)
+    read_rewrite(FINAL + "x\n" + body, SEED)
+    read_rewrite(FINAL + body, FINAL)
+    read_method("```Optimized Method\n" + body)
+    read_method("Optimized Method:\n" + body)
+    read_findings(body, 10)
+    read_feedback('{"failed_cases": [{"a": "' + body)
+    assert time.process_time() - started < 5
 
 
 # --- The prompts -------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ _TOPIC = re.compile(
     re.IGNORECASE,
 )
 
+_CLOSED_SIGNS = frozenset("LMNRlmnr013678")  # their Korean names end with a consonant
+
 # "The meaning of X", "X and Y" and "in X" have no closest relative to compare them with.
 _NO_TOPIC = (
     "이유",
@@ -69,8 +71,8 @@ KIND_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "writing",
-        ("write", "compose", "story", "poem", "essay", "letter", "email", " joke", "speech", "slogan", "title",
-         "쓰시오", "써 주", "써줘", "작성", "편지", "이야기를", "에세이", "소설", "연설", "글을", "제목", "문자를", "인사말"),
+        ("write", "compose", "story", "poem", "essay", "letter", "email", " joke", "speech", "slogan", "title", "제목",
+         "쓰시오", "써 주", "써줘", "작성", "편지", "이야기를", "에세이", "소설", "연설", "글을", "문자를", "인사말"),
     ),
     (
         "list",
@@ -109,8 +111,9 @@ def topic(text: str) -> str | None:
 
 def particle(word: str, closed: str, open_: str) -> str:
     """The Korean particle that follows `word`: `closed` after a final consonant, `open_` after a vowel."""
-    code = ord(word[-1]) - ord("가")
-    return closed if 0 <= code < 11172 and code % 28 else open_
+    last = next((char for char in reversed(word) if char.isalnum()), "가")
+    code = ord(last) - ord("가")
+    return closed if last in _CLOSED_SIGNS or (0 <= code < 11172 and code % 28) else open_
 
 
 def korean_ending(text: str) -> str:
