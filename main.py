@@ -15,10 +15,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,12 +39,13 @@ from utils.llm import JournaledLLM, check_keys, close_llms, open_llms
 from utils.logs import Progress, set_up_logging
 from utils.results import evolved_records, method_record, outcome_record, rejected_records, set_aside_record, write_rows
 from utils.run_folder import RunFolder, check_output
-from utils.schema import Candidate, CandidateScore, Finding, Method, SeedInstruction, Trajectory
+from utils.schema import Candidate, CandidateScore, Feedback, Finding, Method, RowOutcome, SeedInstruction, Trajectory
 from utils.spool import Spool
 from utils.summary import Summary, as_text, rate_text, summarize
 from validator import (
     FINAL_FATAL,
     LEARNING_FATAL,
+    Race,
     best_of,
     check_answer,
     check_finding,
@@ -50,6 +53,7 @@ from validator import (
     explain,
     first_rewrite_rule,
     leaders,
+    likely_failures_first,
 )
 
 log = logging.getLogger("auto-evol")
@@ -61,12 +65,14 @@ Case = tuple[Trajectory, Finding | None]
 async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence[SeedInstruction]) -> Learned:
     """Find the evolving method with the lowest failure rate on `dev` (paper, section 3, algorithm 1)."""
     config = kit.config
-    best, cases = await together(measure(kit, initial_method(), dev), evolve_train(kit, initial_method(), train))
+    method = initial_method()
+    outcomes, cases = await together(measure(kit, method, groups_of_ten(dev)), evolve_train(kit, method, train))
+    best = CandidateScore(method, outcomes)
     history, barren_steps = [Candidate(0, 0, best, selected=True)], 0
 
     for step in range(1, config.max_steps + 1):
-        works = (new_candidate(kit, best.method, cases, dev, step, draw) for draw in range(config.candidate_size))
-        candidates = [candidate for candidate in await together(*works) if candidate]
+        rows = likely_failures_first(dev, Counter(failed_ids(history)))
+        candidates = await new_candidates(kit, best, cases, rows, step)
         winner = await choose_best(kit, best, [candidate.score for candidate in candidates])
         history += [replace(candidate, selected=candidate.score is winner) for candidate in candidates]
 
@@ -81,11 +87,11 @@ async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence
     return Learned(best.method, history)
 
 
-async def measure(kit: Kit, method: Method, dev: Sequence[SeedInstruction]) -> CandidateScore:
-    """Evolve dev once with `method`, judge, answer, apply rules: its verdicts, in the order of `dev`."""
+async def measure(kit: Kit, method: Method, groups: Iterable[Sequence[SeedInstruction]]) -> tuple[RowOutcome, ...]:
+    """Evolve groups of dev rows once with `method`, judge, answer, apply rules: the outcomes, in row order."""
     roles = kit.roles(lambda *_: method, rounds=1, judged=kit.config.judge != "off", final=False)
-    groups = await together(*(run_group(group, roles, attempts=1) for group in groups_of_ten(dev)))
-    return CandidateScore(method, tuple(outcome for group in groups for outcome in group))
+    outcomes = await together(*(run_group(group, roles, attempts=1) for group in groups))
+    return tuple(chain.from_iterable(outcomes))
 
 
 async def evolve_train(kit: Kit, method: Method, train: Sequence[SeedInstruction]) -> list[Case]:
@@ -102,17 +108,37 @@ async def evolve_train(kit: Kit, method: Method, train: Sequence[SeedInstruction
     return [case for group in groups for case in group]
 
 
-async def new_candidate(
-    kit: Kit, method: Method, cases: list[Case], dev: Sequence[SeedInstruction], step: int, draw: int
-) -> Candidate | None:
-    """One analysis, one optimization, one measurement; None where no usable method came of it."""
-    sample = (step - 1) * kit.config.candidate_size + draw  # when the incumbent stays, its cases are read anew
-    feedback = await analyze(kit.optim, method, cases, sample)
-    proposal = await optimize(kit.optim, method, feedback, sample) if feedback else None
-    if feedback is None or proposal is None:
-        log.warning("step %d, candidate %d: no usable method was proposed", step, draw + 1)
-        return None
-    return Candidate(step, draw, await measure(kit, proposal, dev), feedback.text)
+async def new_candidates(
+    kit: Kit, best: CandidateScore, cases: list[Case], dev: Sequence[SeedInstruction], step: int
+) -> list[Candidate]:
+    """Proposals to replace `best.method`, each measured for as long as it can still win (validator/race.py)."""
+    groups = list(groups_of_ten(dev))
+    race = Race(best, range(kit.config.candidate_size), [len(group) for group in groups], kit.config.race_width)
+    proposals: dict[int, tuple[Method, Feedback]] = {}
+
+    async def advance(draw: int, part: range) -> None:
+        if draw not in proposals:
+            proposal = await propose(kit, best.method, cases, (step - 1) * kit.config.candidate_size + draw)
+            if proposal is None:
+                log.warning("step %d, candidate %d: no usable method was proposed", step, draw + 1)
+                race.drop(draw)
+                return
+            proposals[draw] = proposal
+        race.tell(draw, part, await measure(kit, proposals[draw][0], groups[part.start : part.stop]))
+
+    while work := race.work():
+        await together(*(advance(draw, part) for draw, part in work.items()))
+    return [
+        Candidate(step, draw, CandidateScore(method, race.outcomes(draw)), feedback.text)
+        for draw, (method, feedback) in sorted(proposals.items())
+    ]
+
+
+async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | None:
+    """One analysis and one optimization; None where no usable method came of it."""
+    feedback = await analyze(kit.optim, method, cases, draw)
+    proposal = await optimize(kit.optim, method, feedback, draw) if feedback else None
+    return (proposal, feedback) if feedback and proposal else None
 
 
 async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[CandidateScore]) -> CandidateScore:
@@ -175,9 +201,15 @@ class Learned:
 
 
 def pairs_of(best: CandidateScore, rival: CandidateScore) -> list[tuple[Trajectory, Trajectory]]:
-    """Rewrites of the same seeds by both methods, where both have one."""
-    both = zip(best.outcomes, rival.outcomes, strict=True)
-    return [(a.trajectory, b.trajectory) for a, b in both if a.trajectory.stages and b.trajectory.stages]
+    """Rewrites of the same seeds by both methods, where both have one, in seed order."""
+    of_best = {outcome.seed.id: outcome.trajectory for outcome in best.outcomes if outcome.trajectory.stages}
+    of_rival = {outcome.seed.id: outcome.trajectory for outcome in rival.outcomes if outcome.trajectory.stages}
+    return [(of_best[row_id], of_rival[row_id]) for row_id in sorted(of_best.keys() & of_rival.keys())]
+
+
+def failed_ids(history: Sequence[Candidate]) -> Iterator[int]:
+    """The dev rows that methods have failed on so far, once for each failure."""
+    return (o.seed.id for candidate in history for o in candidate.score.outcomes if o.verdict.failed)
 
 
 async def find_method(kit: Kit, seeds: SeedSet) -> Learned:
@@ -266,7 +298,9 @@ def execute(config: RunConfig, command: str) -> None:
         seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
         if config.method == "auto" and config.max_steps:
             split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)  # too few seeds: say so now
-        check_output(config.save_path)
+        check_output(config.save_path, "--save-path")
+        if config.export_journal:
+            check_output(config.export_journal, "--export-journal")
         check_keys(config)
         folder = stack.enter_context(RunFolder(config))
         rows = stack.enter_context(Spool(scratch / "rows.sqlite"))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from validator.rules import first_answer_rule
+from validator.rules_text import words
 
 WITHHELD = {"refusal", "asks_for_input", "acknowledgement", "does_not_know", "empty"}
 
@@ -25,9 +26,7 @@ PREFIXES = (
     "Understood", "What", "That is correct", "Thank you", "Sure", "Great", "I'm sorry", "Is there anything else",
     "As an AI assistant", "I understand",
 )  # fmt: skip
-STOP_WORDS = frozenset(
-    "a an and are as at be by for from i in is it no not of on or so that the this to was yes".split()
-)
+STOP_WORDS = words("a an and are as at be by for from i in is it no not of on or so that the this to was yes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,8 @@ def auto_evol_instruct(instruction: str, answer: str) -> bool:
 
 def wizardlm(instruction: str, answer: str) -> bool:
     """Elimination by answer in Evol-Instruct (arXiv 2304.12244, section 3): "sorry" and short, or stop words alone."""
-    words = re.findall(r"\w+", answer.lower())
-    return ("sorry" in words and len(answer.split()) < 80) or STOP_WORDS.issuperset(words)
+    said = re.findall(r"\w+", answer.lower())
+    return ("sorry" in said and len(answer.split()) < 80) or STOP_WORDS.issuperset(said)
 
 
 DETECTORS: dict[str, Detector] = {

@@ -36,7 +36,7 @@ class LLMConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Annotated[str, Field(min_length=1)] = "deepseek-reasoner"
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = DEEPSEEK_URL
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+([/?#]|$)")] = DEEPSEEK_URL
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     # "none" sends the field not at all, for models that reject it; unset means the stage's own default.
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["none"] | None = None
@@ -152,6 +152,11 @@ class RunConfig(BaseModel):
         """Groups of ten rows under way: enough that the endpoint never waits for a slow row."""
         return 64 if self.batch_size == "auto" else max(4, self.batch_size)
 
+    @property
+    def race_width(self) -> int:
+        """Groups of ten dev rows that keep the endpoint busy while candidates are measured."""
+        return 6 if self.batch_size == "auto" else max(1, self.batch_size // 10)
+
     def determining(self) -> dict[str, Any]:
         """The settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
@@ -232,12 +237,20 @@ def build_parser() -> argparse.ArgumentParser:
 def _key_values(flag: str, words: Sequence[str]) -> dict[str, str]:
     """`key=value` words, or one quoted string of them."""
     values: dict[str, str] = {}
-    for word in (part for text in words for part in shlex.split(text)):
+    for number, word in enumerate((part for text in words for part in shlex.split(text)), start=1):
         key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"{flag}: {word!r} is not key=value; known keys: {', '.join(LLMConfig.model_fields)}")
+        if not equals:  # not repeated: it may be a key
+            known = ", ".join(LLMConfig.model_fields)
+            raise ConfigError(f"{flag}: word {number} is not of the form key=value; known keys: {known}")
         values[key] = value
     return values
+
+
+# What is wrong with values that may hold a secret, which must not be repeated.
+IN_OTHER_WORDS = {
+    "api_key_env": "give the name of the environment variable that holds the key, not the key itself",
+    "base_url": "give http:// or https://, host and path, without a user or password",
+}
 
 
 def _one_line(exc: ValidationError) -> str:
@@ -251,6 +264,8 @@ def _one_line(exc: ValidationError) -> str:
     key = where[1] if len(where) > 1 and where[0].endswith("llm_config") else None
     if error["type"] == "extra_forbidden":
         return f"{flag}: unknown key {key!r}; known keys: {', '.join(LLMConfig.model_fields)}"
+    if key in IN_OTHER_WORDS:
+        return f"{flag} {key}: {IN_OTHER_WORDS[key]}"
     given = str(error["input"])[:80]
     known = f"; known keys: {', '.join(LLMConfig.model_fields)}" if key else ""
     return f"{flag}{f' {key}' if key else ''}: {given!r} does not fit: {message}{known}"

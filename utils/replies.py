@@ -97,9 +97,9 @@ _EN_REWRITTEN = (
     r"(?:the|re-?writt?en|rewriting|revised|evolved|improved|updated|modified|enhanced|complex|new|version|of)"
 )
 _OPENING = re.compile(
-    r"[\s>*_#\-+•`\[【<(]*+"
+    r"[\s>*_#\-+•`\[【(\"“]*+"
     r"(?:(?P<step>(?:step|단계|스텝)[ \t]*+#?\d{1,3}|\d{1,3}[ \t]*+단계)|\d{1,3}[.)]|[①-⑳])?+"
-    r"[\s.:：)\-–—*_#`\[【<(]*+",
+    r"[\s.:：)\-–—*_#`\[【(\"“]*+",
     re.I,
 )
 _FINAL = (
@@ -127,12 +127,15 @@ _TRANSLATED = re.compile(
     r"[\s#*]*+\([^()]{0,40}?(?:translat|번역)|[^#*:：]{0,40}?(?:translat|번역)[^#*:：]{0,20}[#*:：]", re.I
 )
 _FREE_EXTRA = re.compile(r"[^#*:：.,!?]{0,40}+(?=[#*:：])")
-_CLOSERS = {"#": "#", "*": "*", "_": "_", "`": "`", "[": "]", "【": "】", "<": ">", "(": ")"}
+_CLOSERS = {"#": "#", "*": "*", "_": "_", "`": "`", "[": "]", "【": "】", "(": ")", '"': '"', "“": "”"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Heading:
-    """A heading of the format; `rest` is what follows it on its line, `step` its number if it has one."""
+    """A heading of the format; `rest` is what follows it on its line, `step` its number if it has one.
+
+    `kind` is final, rewritten, original, translation (of one of these) or other (all that only ends what precedes it).
+    """
 
     line: int
     kind: str
@@ -153,7 +156,7 @@ def _heading(number: int, line: str) -> _Heading | None:
         kind, after = "other", line[head.index("#", opening.end()) :]
     else:
         after = line[title.end() :]
-        kind = "other" if _TRANSLATED.match(after) else title.lastgroup or ""
+        kind = "translation" if _TRANSLATED.match(after) else title.lastgroup or ""
         after = after[_extra_words(after, free="#" in marks or "**" in marks or bool(step)) :]
     rest, hashed, set_off = _after_title(after, marks)
     hashed = hashed and "#" in marks
@@ -168,15 +171,13 @@ def _extra_words(after: str, free: bool) -> int:
     return found.end() if found else 0
 
 
-def _stands_without_hashes(
-    kind: str, title: re.Match[str] | None, after: str, marks: str, step: str | None
-) -> bool:
+def _stands_without_hashes(kind: str, title: re.Match[str] | None, after: str, marks: str, step: str | None) -> bool:
     """Whether a title that is not between hash signs may be a heading: only what no other text would say."""
     if kind == "final":
         return title is not None and bool(_REWRITE_WORD.search(title[0]))
     if kind == "rewritten":
         return bool(step) or "#" in marks or after.lstrip(" \t*_`]】")[:1] in (":", "：")
-    return kind == "other" and bool(step)
+    return kind == "translation" or (kind == "other" and bool(step))
 
 
 def _after_title(after: str, marks: str) -> tuple[str, bool, bool]:
@@ -211,13 +212,15 @@ def _own_headings(lines: list[str], instruction: str) -> list[_Heading]:
     """The headings that the model wrote itself, without those that it only repeats from the instruction."""
     told = [_normal(line) for line in instruction.split("\n")]
     same = set(told)
-    longer = tuple(line for line in told if (found := _heading(0, line)) and found.kind == "final" and found.rest.strip())
+    told_finals = [(line, found) for line in told if (found := _heading(0, line)) and found.kind == "final"]
+    longer = tuple(line for line, found in told_finals if found.rest.strip())
     headings = [found for number, line in enumerate(lines) if (found := _heading(number, line))]
     normal = {heading.line: _normal(lines[heading.line]) for heading in headings}
     own = [h for h in headings if normal[h.line] not in same and not normal[h.line].startswith(longer)]
     if not any(heading.kind == "final" for heading in own):
-        own += _displaced([heading for heading in headings if heading.kind == "final"], lines, told)
-        own.sort(key=lambda heading: heading.line)
+        finals = [heading for heading in headings if heading.kind == "final"]
+        displaced = _displaced(finals, lines, told) if len(finals) > len(told_finals) else []
+        own = sorted([*own, *displaced], key=lambda heading: heading.line)
     return _outermost(own) if _FINAL_TITLE.search(instruction) else own
 
 
@@ -230,8 +233,7 @@ def _displaced(finals: list[_Heading], lines: list[str], told: list[str]) -> lis
         if (before, after) in neighbours:
             quoted |= {first, second}
     free = [heading for heading in finals if heading.line not in quoted]
-    told_finals = sum((found := _heading(0, line)) is not None and found.kind == "final" for line in told)
-    return free if len(free) == 1 and len(finals) > told_finals else []
+    return free if len(free) == 1 else []
 
 
 def _outermost(own: list[_Heading]) -> list[_Heading]:
@@ -299,9 +301,9 @@ _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "「": "�
 def read_rewrite(reply: str, instruction: str) -> str | None:
     """The evolved instruction in a reply to `instruction`, or None where the reply breaks the format.
 
-    The result stands after the last heading "#Finally Rewritten Instruction#" (Auto Evol-Instruct, arXiv 2406.00770,
-    figure 2) that the model wrote itself, and ends where a new heading or a remark on the rewrite begins. Where that
-    is empty, an earlier final heading counts; a reply that stops before the final heading does not.
+    The result stands after the last heading "#Finally Rewritten Instruction#" (Auto Evol-Instruct, arXiv 2406.00770)
+    that the model wrote itself, and ends where a new heading or a remark on the rewrite begins. Where that is empty,
+    an earlier final heading counts; a reply that stops before the final heading does not.
     """
     text = _strip_opening_blocks(reply) if "</think" in instruction else strip_reasoning(reply)
     lines = text.split("\n")

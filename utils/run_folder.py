@@ -46,7 +46,7 @@ class RunFolder:
         self._take_lock()
         try:
             self._settle(config)
-            self.journal = Journal(self.path / JOURNAL)
+            self.journal = self._open_journal(config.replay)
             self.write("config.json", _as_text(_described(config)))
             self._log = log_to_file(self.path / "run.log")
         except BaseException:
@@ -63,11 +63,17 @@ class RunFolder:
             os.close(self._lock)
             raise DataError(f"cannot lock {self.path}: {exc.strerror}; choose a --save-path on a local disk") from exc
 
+    def _open_journal(self, recording: Path | None) -> Journal:
+        """The run's own journal; in a replay the recording alone, in memory, so that nothing else can answer."""
+        if recording is None:
+            return Journal(self.path / JOURNAL)
+        journal = Journal(None)
+        journal.load(recording)
+        return journal
+
     def _settle(self, config: RunConfig) -> None:
         """Keep what a run of other settings has left; with --fresh the journal is set aside as well."""
-        before = _read_settings(self.path / "config.json")
-        same = before == config.determining() if before is not None else not self.result.exists()
-        if same and not config.fresh:
+        if not config.fresh and self._is_of(config):
             return
         former = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if config.fresh:
@@ -83,6 +89,11 @@ class RunFolder:
                 shutil.copy2(self.result, shelf / self.result.name)
         except OSError as exc:
             raise DataError(f"cannot keep the former result in {shelf}: {exc.strerror}; make room, run again") from exc
+
+    def _is_of(self, config: RunConfig) -> bool:
+        """Whether the folder is a run of these very settings, or still empty."""
+        before = _read_settings(self.path / "config.json")
+        return not self.result.exists() if before is None else before == config.determining()
 
     def _next_shelf(self) -> Path:
         earlier = self.path / "earlier"
@@ -111,18 +122,18 @@ class RunFolder:
         self.close()
 
 
-def check_output(result: Path) -> None:
-    """Raises DataError now, before anything costs, where the result could not be written."""
-    folder = result.parent
-    if not folder.is_dir():
-        raise DataError(f"the folder {folder} of --save-path does not exist; make it, or choose another one")
-    if result.is_dir():
-        raise DataError(f"--save-path {result} is a folder; name a file")
+def check_output(path: Path, flag: str) -> None:
+    """Raises DataError now, before anything costs, where the file that `flag` names could not be written."""
+    folder = path.parent
     try:
+        if not folder.is_dir():
+            raise DataError(f"the folder {folder} of {flag} does not exist; make it, or choose another one")
+        if path.is_dir():
+            raise DataError(f"{flag} {path} is a folder; name a file")
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
-        raise DataError(f"cannot write into {folder}: {exc.strerror}; choose another --save-path") from exc
+        raise DataError(f"cannot write {path}: {exc.strerror}; choose another {flag}") from exc
 
 
 def _described(config: RunConfig) -> dict[str, Any]:

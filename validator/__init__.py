@@ -1,5 +1,6 @@
 """Validator: rules and findings become verdicts, verdicts a failure rate, rates the best method. No LLM, no I/O."""
 
+from validator.race import Race, likely_failures_first
 from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule, first_rewrite_rule
 from validator.score import best_of, complexity_score, leaders
 from validator.verdicts import FINAL_FATAL, LEARNING_FATAL, check_answer, check_finding, explain
@@ -9,6 +10,7 @@ __all__ = [
     "FINAL_FATAL",
     "LEARNING_FATAL",
     "REWRITE_RULES",
+    "Race",
     "best_of",
     "check_answer",
     "check_finding",
@@ -17,4 +19,5 @@ __all__ = [
     "first_answer_rule",
     "first_rewrite_rule",
     "leaders",
+    "likely_failures_first",
 ]

@@ -41,8 +41,9 @@ _WORD = re.compile(r"[^\W_]+")
 _SIGN = re.compile(r"[<>=+×÷√∞∴≤≥≠±→←↑↓⇒★☆○●■□\u2600-\u27bf\U0001f000-\U0001faff]")
 _PLACEHOLDER = re.compile(
     r"[\[<(]{0,2}(?:n/a|no (?:output|response|answer|input|comment|reply)|no(?:input|output|answer|response)|"
-    r"(?:insert|your|write|add) (?:\w+ ){0,3}(?:answer|response|text|output)(?: here)?|(?:answer|response|text|output)(?: goes)? here|"
-    r"todo|tbd|placeholder|empty|blank|lorem ipsum|해당 ?(?:사항 ?)?없음|출력 ?없음|응답 ?없음|답변 ?없음|내용 ?없음|입력 ?없음|"
+    r"(?:insert|your|write|add) (?:\w+ ){0,3}(?:answer|response|text|output)(?: here)?|"
+    r"(?:answer|response|text|output)(?: goes)? here|todo|tbd|placeholder|empty|blank|lorem ipsum|"
+    r"해당 ?(?:사항 ?)?없음|(?:출력|응답|답변|내용|입력) ?없음|"
     r"(?:여기에 )?(?:답변|내용|텍스트)[을를]? ?(?:입력|작성)(?:하세요|해 ?주세요)?)[\])>.]{0,3}"
 )
 _UNREADABLE = re.compile(r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff]")
@@ -131,7 +132,7 @@ def asks_for_input(instruction: str, answer: str) -> bool:
 def is_acknowledgement(instruction: str, answer: str) -> bool:
     """Whether the answer only says that it understood, or promises an answer and stops."""
     text = plain(answer).strip()
-    if len(answer) > 200 or _instructs(instruction, "wants_text"):
+    if len(answer) > SHORT // 2 or _instructs(instruction, "wants_reply"):
         return False
     parts = list(sentences(text))
     for language in LANGUAGES:
@@ -147,7 +148,9 @@ def does_not_know(instruction: str, answer: str) -> bool:
     if len(answer) > SHORT or list_items(answer) > 1 or _instructs(instruction, "wants_text"):
         return False
     head = opening(answer, 2)
-    return any(l.does_not_know.search(head) and not l.turns.search(plain(answer)) for l in LANGUAGES)
+    return any(
+        language.does_not_know.search(head) and not language.turns.search(plain(answer)) for language in LANGUAGES
+    )
 
 
 def is_empty(instruction: str, answer: str) -> bool:

@@ -23,7 +23,10 @@ _DEED = (
 )
 _I_CANNOT = rf"\bi(?:'m| am| really| truly| simply)? ?{_CANNOT}{_ADVERB} "
 _OWN = r"(?:a |an |any |my |my own |your |you |with |personal |political |subjective |moral |religious |human )*"
-_WRITE = r"\b(?:write|draft|compose|create|generate|give|make|prepare|craft|provide|need|how (?:would|do|should|can)|what (?:would|should))\b"
+_WRITE = (
+    r"\b(?:write|draft|compose|create|generate|give|make|prepare|craft|provide|need|"
+    r"how (?:would|do|should|can)|what (?:would|should))\b"
+)
 _TEXT_KIND = (
     r"(?:letters?|e-?mails?|messages?|notes?|repl(?:y|ies)|responses?|dialog(?:ue)?s?|conversations?|scripts?|"
     r"scenes?|stor(?:y|ies)|"
@@ -183,6 +186,11 @@ ENGLISH = Language(
         r"you (?:haven't|have not|didn't|forgot))\b",
         r"\bto (?:be )?(?:summari|translat|rewrit|edit|proofread|paraphras|correct|convert|classif|extract)",
     ),
+    wants_reply=any_of(
+        r"\b(?:repl(?:y|ies)|respon[ds]\w*|translat\w+|rephras\w+|paraphras\w+|rewrit\w+|dialog\w*|conversation|"
+        r"messages?|role|act as|pretend|sentences?|motto|promise|resolution|pledge|quote|says?|lines?|"
+        r"confirm\w*|examples?)\b",
+    ),
     acknowledges=any_of(
         r"(?:ok(?:ay)?|understood|got it|noted|i understand|i see|sure thing|will do|acknowledged|alright|"
         r"all right|thank you for (?:the|your) \w+)"
@@ -229,9 +237,9 @@ ENGLISH = Language(
     ),
     leaks=any_of(
         r"\b(?:finally |final )?re-?written (?:instruction|prompt)s?\b|\bgiven prompts?\b|\bcreated prompts?\b|"
-        r"#+ ?(?:given|original) (?:instruction|prompt)",
+        r"# ?(?:given|original) (?:instruction|prompt)",
         r"\bmethods list\b|\bevolv(?:ing|ed) (?:method|instruction|prompt)s?\b|\bevol-?instruct\b|"
-        r"\bstep [1-9]:? ?#|#+ ?plan ?#|\boptimized method\b",
+        r"\bstep [1-9]:? ?#|# ?plan ?#|\boptimized method\b",
         r"\{\{? ?(?:instruction|prompt|input|method|seed)[a-z_]{0,12} ?\}|\$\{?(?:instruction|method|"
         r"seed_instruction)\b",
         r"\b(?:more complex|evolved|rewritten) version of the (?:given|original) (?:instruction|prompt)",
@@ -274,7 +282,8 @@ ENGLISH = Language(
         r"i really|cheers|no rush)\b",
     ),
     asks_for_language=any_of(
-        r"\b(?:translat\w+|korean|hangul|japanese|chinese|mandarin|hanja|kanji|russian|arabic|hindi|thai|greek|"
+        r"\b(?:translat(?:e|es|ed|ing|ion|ions|or)|korean|hangul|japanese|chinese|mandarin|hanja|kanji|russian|"
+        r"arabic|hindi|thai|greek|"
         r"hebrew|ukrainian|"
         r"languages?|multilingual|bilingual|script|pronunciation|english)\b",
     ),

@@ -1,7 +1,7 @@
 """What the failure rules look at in a text, language by language: openings, sentences, scripts, fences.
 
-Everything here takes time linear in the text. Patterns that search for meaning are only ever run on a
-window (an opening of a few hundred characters), so that no hostile text can make them slow.
+Everything here takes time linear in the text. Patterns that search for meaning read a window (an opening of
+a few hundred characters); the few that read whole texts bound every quantifier. So no hostile text is slow.
 """
 
 import re
@@ -76,6 +76,8 @@ class Language:
     """The speaker asks for material that it says is missing, or asks what is wanted."""
     names_task: re.Pattern[str]
     """The speaker says what it would do with the missing material, as no one does in a sample of such words."""
+    wants_reply: re.Pattern[str]
+    """Instruction: an acknowledgement or a promise may be the right answer."""
     acknowledges: re.Pattern[str]
     """Nothing but a word of understanding, whole text."""
     promises: re.Pattern[str]

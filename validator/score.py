@@ -6,9 +6,12 @@ from fractions import Fraction
 from utils.schema import CandidateScore, RowOutcome
 
 
+WORST = Fraction(2)  # worse than any failure rate: not a single row was judged
+
+
 def exact_rate(score: CandidateScore) -> Fraction:
     """Lambda as a fraction, so that equal means equal; worse than any rate where nothing was judged."""
-    return Fraction(score.failed, score.judged) if score.judged else Fraction(2)
+    return Fraction(score.failed, score.judged) if score.judged else WORST
 
 
 def leaders(scores: Sequence[CandidateScore]) -> list[CandidateScore]:

@@ -37,6 +37,7 @@ HEADINGS = [
     "__Final Rewritten Instruction__:",
     "`#Finally Rewritten Instruction#`:",
     "[Finally Rewritten Instruction]:",
+    '"#Finally Rewritten Instruction#":',
     "4. Finally Rewritten Instruction:",
     "4) **Finally Rewritten Instruction**:",
     "- #Finally Rewritten Instruction#:",
@@ -149,18 +150,21 @@ REMARKS = [
     "**Step 5 #Check#**\nFine.",
     "Step 1 #Methods List#:\n- again",
     "#Plan#: done",
+    "**Step 3: Rewritten Instruction**\nagain",
     "#Original Instruction#: Explain photosynthesis.",
     "#Instruction#:\nExplain photosynthesis.",
     "#Finally Rewritten Instruction (Korean translation)#:\n광합성을 설명하시오.",
+    "**Final Rewritten Instruction (Korean translation):**\n광합성을 설명하시오.",
 ]
 
 CONTENTS = [
     "| a | b |\n|---|---|\n| 1 | $x_1$ |\n\nWhich row is larger?",
-    "Prove that $\\frac{a}{b} \\neq \\sqrt{2}$ for $a, b \\in \\mathbb{Z}$.\n\n\\[\n  x^2 = 2\n\\]\n\nUse \\(p\\) only.",
+    "Prove that $\\frac{a}{b} \\neq \\sqrt{2}$ for $a, b \\in \\mathbb{Z}$.\n\n\\[\n  x = 2\n\\]\n\nUse \\(p\\).",
     "Fix the bug:\n\n```python\ndef f(x):\n    return {x: '${y}'}\n```",
     "Fix the bug:\n\n```python\ndef f(x):\n    # Note: x is an int\n\n    return x\n```\n\nThen explain why it failed.",
     "```python\nprint(1)\n```\nWhat does it print, and why?",
     "```\na\n```\nand\n```\nb\n```",
+    "Sum up this mail:\n\n```\nHello\n\nNote: the plan is off.\n```\n\nThen answer it.",
     "Do the following.\n\nStep 1: Read the text.\nStep 2: Sum it up.\n\n# Text\n\nPlan:\n- water",
     '"A" and "B" differ. Why do we say "A"',
     '"A" and "B"',
@@ -180,7 +184,7 @@ CONTENTS = [
     "Design an app.\n\nNote taking app features: search, tags.\n\nWord count: 300 to 400",
     "Edit the text below.\n\nThe revised version should keep its tone.\n\nText: It rains.",
     "다음 글을 다듬으시오.\n\n수정된 질문은 300자 이내여야 합니다.\n\n영어 번역 과제: 두 문단",
-    "Write a report.\n\n## Final Prompt\nSum it up.\n\n## 최종 과제\n요약하시오.\n\n최종 질문: 왜 그런가?\n\nFinal instruction: stop.",
+    "Write a report.\n\n## Final Prompt\nSum it up.\n\n## 최종 과제\n요약하시오.\n\n최종 질문: 왜?\n\nFinal prompt: no",
     "---\ntitle: x\n---\nExplain this front matter.",
     "Make a plan.\n\n### Plan\n- one\n\nPlan: two\n\nStep 1: Planning\n\n# Instruction\nFollow it.",
     "I have added a column to my table and it fails. Why?\n\nI've added an index, too.",
@@ -231,9 +235,7 @@ SPECIAL = [
         "heading twice in a row",
         PREAMBLE + f"#Finally Rewritten Instruction#:\n\n**#Finally Rewritten Instruction#**:\n{RESULT}",
     ),
-    RewriteCase(
-        "the whole format twice", WHOLE_FORMAT_TWICE + f"Step 4 #Finally Rewritten Instruction#:\n{RESULT}\n"
-    ),
+    RewriteCase("the whole format twice", WHOLE_FORMAT_TWICE + f"Step 4 #Finally Rewritten Instruction#:\n{RESULT}\n"),
     RewriteCase(
         "review, then a better final",
         PREAMBLE
@@ -252,9 +254,7 @@ SPECIAL = [
         "plain steps, the next one without hash signs",
         f"Step 3: Rewrite\nx\n\nStep 4: Finally Rewritten Instruction\n{RESULT}\n\nStep 5: Review\nAll is well.",
     ),
-    RewriteCase(
-        "all in one closed fence", f"```\n{PREAMBLE}Step 4 #Finally Rewritten Instruction#:\n{RESULT}\n```\n"
-    ),
+    RewriteCase("all in one closed fence", f"```\n{PREAMBLE}Step 4 #Finally Rewritten Instruction#:\n{RESULT}\n```\n"),
     RewriteCase("all in one open fence", f"```markdown\n{PREAMBLE}#Finally Rewritten Instruction#:\n{RESULT}\n"),
     RewriteCase(
         "fence, then a note behind it",
@@ -284,18 +284,20 @@ SPECIAL = [
         "bold that runs over heading and result",
         f"**#Finally Rewritten Instruction#: {RESULT}**",
     ),
-    RewriteCase("reasoning first", f"<think>#Finally Rewritten Instruction#: no</think>\n\n#Finally Rewritten Instruction#: {RESULT}"),
+    RewriteCase(
+        "reasoning first",
+        f"<think>#Finally Rewritten Instruction#: no</think>\n\n#Finally Rewritten Instruction#: {RESULT}",
+    ),
     RewriteCase("reasoning that never ends", f"<think>\n{PREAMBLE}#Finally Rewritten Instruction#: {RESULT}", None),
     RewriteCase("only the end of reasoning", f"so I write\n</think>\n#Finally Rewritten Instruction#: {RESULT}"),
     RewriteCase(
         "windows line ends", f"#Plan#:\r\nx\r\n\r\n#Finally Rewritten Instruction#:\r\n{RESULT}\r\n\r\nNote: x\r\n"
     ),
-    RewriteCase(
-        "rule at the end", f"#Finally Rewritten Instruction#:\n\n---\n\n{RESULT}\n\n---\n"
-    ),
+    RewriteCase("rule at the end", f"#Finally Rewritten Instruction#:\n\n---\n\n{RESULT}\n\n---\n"),
     RewriteCase(
         "a Korean reply",
-        f"1단계 #방법 목록#:\n- 비교를 요구한다\n\n2단계 #계획#:\n비교를 넣는다.\n\n3단계 #재작성된 지시문#:\n광합성을 비교하시오.\n\n"
+        "1단계 #방법 목록#:\n- 비교를 요구한다\n\n2단계 #계획#:\n비교를 넣는다.\n\n"
+        "3단계 #재작성된 지시문#:\n광합성을 비교하시오.\n\n"
         f"4단계 #최종 재작성된 지시문#:\n{KO_RESULT}\n\n참고: 12단어를 추가했습니다.",
         KO_RESULT,
         KO_SEED,
@@ -309,13 +311,14 @@ SPECIAL = [
     # Notes and steps of the instruction's own are content.
     RewriteCase(
         "the instruction has a note of its own",
-        "#Finally Rewritten Instruction#:\nSort the list twice.\n\nNote: use O(n) memory.\n\n**Explanation**: harder now",
+        "#Finally Rewritten Instruction#:\nSort the list twice.\n\nNote: use O(n) memory.\n\n**Explanation**: harder",
         "Sort the list twice.\n\nNote: use O(n) memory.",
         "Sort the list.\n\nNote: use O(n) memory.",
     ),
     RewriteCase(
         "the instruction has steps in hash signs of its own",
-        "Step 1 #Plan#: x\nStep 4 #Finally Rewritten Instruction#:\nDo it twice.\nStep 1 #Wash#: hands\nStep 2 #Dry#: hands",
+        "Step 1 #Plan#: x\nStep 4 #Finally Rewritten Instruction#:\n"
+        "Do it twice.\nStep 1 #Wash#: hands\nStep 2 #Dry#: hands",
         "Do it twice.\nStep 1 #Wash#: hands\nStep 2 #Dry#: hands",
         "Do it.\nStep 1 #Wash#: hands\nStep 2 #Dry#: hands",
     ),
@@ -324,6 +327,22 @@ SPECIAL = [
         "Step 4: Finally Rewritten Instruction\nDo it twice.\nStep 4: wash\nStep 5: dry",
         "Do it twice.\nStep 4: wash\nStep 5: dry",
         "Do it.\nStep 4: wash\nStep 5: dry",
+    ),
+    RewriteCase(
+        "the instruction has just the next number",
+        "Step 4: Finally Rewritten Instruction\nDo it twice after step 4.\nStep 5: dry",
+        "Do it twice after step 4.\nStep 5: dry",
+        "Do it.\nStep 5: dry",
+    ),
+    RewriteCase(
+        "the rewrite counts steps that the instruction has not",
+        "Step 2: Final Rewritten Instruction\nCook:\nStep 1: cut\nStep 2: fry\nStep 3: eat",
+        "Cook:\nStep 1: cut\nStep 2: fry\nStep 3: eat",
+    ),
+    RewriteCase(
+        "single quotes around an apostrophe",
+        "#Finally Rewritten Instruction#:\n'Explain why plants don't sleep.'",
+        "Explain why plants don't sleep.",
     ),
     RewriteCase(
         "the instruction is itself in quotes",
@@ -360,6 +379,13 @@ SPECIAL = [
         QUOTING,
     ),
     RewriteCase(
+        "heading spoken of, and a line of it made up in steps 3 and 4",
+        "Step 3 #Rewritten Instruction#:\nSay what this does:\n#Finally Rewritten Instruction#: x\n\n"
+        "Step 4 #Finally Rewritten Instruction#:\nSay what this line does:\n#Finally Rewritten Instruction#: y",
+        "Say what this line does:\n#Finally Rewritten Instruction#: y",
+        'What does "#Finally Rewritten Instruction#" do?',
+    ),
+    RewriteCase(
         "quoted heading echoed before the own one",
         f"The instruction is:\n{QUOTING}\n\n#Finally Rewritten Instruction#:\n{QUOTING_RESULT}",
         QUOTING_RESULT,
@@ -379,9 +405,7 @@ SPECIAL = [
     ),
     RewriteCase("only an echo of the quoted heading", f"I read:\n{QUOTING}\nand stop here.", None, QUOTING),
     RewriteCase("only an echo, in a block quote", "> " + QUOTING.replace("\n", "\n> "), None, QUOTING),
-    RewriteCase(
-        "echo in step 3 only", f"#Plan#:\nx\n\n#Rewritten Instruction#:\n{QUOTING_RESULT}", None, QUOTING
-    ),
+    RewriteCase("echo in step 3 only", f"#Plan#:\nx\n\n#Rewritten Instruction#:\n{QUOTING_RESULT}", None, QUOTING),
     RewriteCase(
         "own heading reads like the quoted one",
         f"#Plan#:\nx\n\n#Finally Rewritten Instruction#:\n{QUOTING_BARE_RESULT}",
@@ -389,9 +413,7 @@ SPECIAL = [
         QUOTING_BARE,
     ),
     RewriteCase("only the bare quoted heading", f"Well:\n{QUOTING_BARE}", None, QUOTING_BARE),
-    RewriteCase(
-        "one heading that may be the quoted one", "#Finally Rewritten Instruction#:\nbar", None, QUOTING_BARE
-    ),
+    RewriteCase("one heading that may be the quoted one", "#Finally Rewritten Instruction#:\nbar", None, QUOTING_BARE),
     RewriteCase(
         "the instruction asks about the heading",
         "#Finally Rewritten Instruction#:\n#Finally Rewritten Instruction# 라는 표시의 뜻과 쓰임을 설명하시오.",

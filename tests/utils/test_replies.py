@@ -188,12 +188,21 @@ READ = ((FailedCase(2, "the number is lost"),), "Keep {numbers}.")
         (FEEDBACK.replace("2,", '"Case 2",'), READ),
         ('{"failed_cases": [], "feedback": "All is well."}', ((), "All is well.")),
         ('{"failed_cases": null, "feedback": "line\n"quoted" breaks it"}', None),
-        ('{"failed_cases": [{"case_id": 1, "reason": "안 어려움"}], "feedback": "첫 줄\n둘째 줄"}', ((FailedCase(1, "안 어려움"),), "첫 줄\n둘째 줄")),
-        ('{"failed_cases": [{"reason": "which?"}, 7, {"case_id": 3}], "feedback": ["a", "b"]}', ((FailedCase(3, ""),), "a\nb")),
+        (
+            '{"failed_cases": [{"case_id": 1, "reason": "안 어려움"}], "feedback": "첫 줄\n둘째 줄"}',
+            ((FailedCase(1, "안 어려움"),), "첫 줄\n둘째 줄"),
+        ),
+        (
+            '{"failed_cases": [{"reason": "which?"}, 7, {"case_id": 3}], "feedback": ["a", "b"]}',
+            ((FailedCase(3, ""),), "a\nb"),
+        ),
         ("{'feedback': 'don\\'t add, it\\'s \"padding\"', 'failed_cases': []}", ((), "don't add, it's \"padding\"")),
         ("{'feedback': \"don't\", 'failed_cases': None}", ((), "don't")),
         ("  Cases 1 and 2 failed.\n", None),
-        ('{"failed_cases": [{"case_id": 1, "reason": "\\ud800"}], "feedback": "\\ud800"}', ((FailedCase(1, "?"),), "?")),
+        (
+            '{"failed_cases": [{"case_id": 1, "reason": "\\ud800"}], "feedback": "\\ud800"}',
+            ((FailedCase(1, "?"),), "?"),
+        ),
         ('{"cases": []}', None),
         ('{"failed_cases": [{"case_id": 1, "reason": "x"}], "feedback": "cut o', None),
         ("", None),
@@ -235,7 +244,10 @@ FOUND = {1: Finding(()), 2: Finding(("stagnant", "lost"), "숫자가 {빠짐}")}
         (_judged({**OK, "case_id": "1"}, {**LOST, "case_id": "Case 2"}), FOUND),
         (_judged({**OK, "labels": "OK"}, {**LOST, "labels": "lost, stagnant"}), FOUND),
         (_judged({**OK, "note": None, "reason": 3}, LOST), FOUND),
-        (_judged(OK, {**LOST, "case_id": True}, {**LOST, "case_id": "1 and 2"}, {**LOST, "case_id": 2.5}), {1: Finding(())}),
+        (
+            _judged(OK, {**LOST, "case_id": True}, {**LOST, "case_id": "1 and 2"}, {**LOST, "case_id": 2.5}),
+            {1: Finding(())},
+        ),
         (_judged(OK, {**LOST, "labels": []}), {1: Finding(())}),
         (_judged(OK, {**LOST, "labels": ["ok", "lost"]}), {1: Finding(())}),
         (_judged(OK, {**LOST, "labels": ["lost", "boring"]}), {1: Finding(())}),
@@ -252,7 +264,9 @@ def test_findings(reply: str, found: dict[int, Finding]) -> None:
 
 
 def test_a_broken_entry_costs_only_itself() -> None:
-    reply = '{"cases": [{"case_id": 1, "labels": ["ok"]}, {"case_id": 2, labels}, {"case_id": 3, "labels": ["leaked"]}]}'
+    reply = (
+        '{"cases": [{"case_id": 1, "labels": ["ok"]}, {"case_id": 2, labels}, {"case_id": 3, "labels": ["leaked"]}]}'
+    )
     assert read_findings(reply, 3) == {1: Finding(()), 3: Finding(("leaked",))}
 
 
@@ -274,13 +288,16 @@ def test_comparison(reply: str, preferred: dict[int, str]) -> None:
 # --- Any text ----------------------------------------------------------------------------------
 
 FRAGMENTS = st.sampled_from(
-    [*HEADINGS, *SAME_LINE, *REMARKS, *CONTENTS, FINAL, "\n", " ", "```", "```Optimized Method\n", "<think>", "</think>"]
-    + ["{", "}", "[", "]", '"', "'", "\\", "**", "#", ",", '{"cases": [', '"case_id": 1', '"labels": "ok"', "\ud800", "\0"]
+    [
+        *[*HEADINGS, *SAME_LINE, *REMARKS, *CONTENTS, FINAL],
+        *["\n", " ", "```", "```Optimized Method\n", "<think>", "</think>", "\ud800", "\0", "\\", "**", "#"],
+        *["{", "}", "[", "]", '"', "'", ",", '{"cases": [', '"case_id": 1', '"labels": "ok"'],
+    ]
 )
 ANYTHING = st.one_of(st.text(), st.lists(FRAGMENTS | st.text(max_size=5), max_size=20).map("".join))
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(ANYTHING, ANYTHING)
 def test_no_reader_raises(reply: str, instruction: str) -> None:
     result = read_rewrite(reply, instruction)
@@ -296,16 +313,21 @@ def test_no_reader_raises(reply: str, instruction: str) -> None:
 
 
 WORDS = st.sampled_from(
-    ["식을", "풀고", "compare", "Note", "$x$", r"\frac{a}{b}", "{name}", "|", "|---|", "`code`", "#", "a#b", "*", "**b**"]
-    + ["Step", "1:", "Plan", "(단,", "\\n", '"x"', "don't", "\n", "\n\n", "- item", "# Part", "<b>", "[1]", "100%", "—"]
+    [
+        *["식을", "풀고", "(단,", "compare", "Note", "Step", "1:", "Plan", "don't", '"x"', "a#b", "100%", "—"],
+        *["$x$", r"\frac{a}{b}", "{name}", "|", "|---|", "`code`", "#", "*", "**b**", "<b>", "[1]", "\\n"],
+        *["\n", "\n\n", "- item", "# Part"],
+    ]
 )
 
 
-@settings(deadline=None)
-@given(st.lists(WORDS, min_size=1, max_size=30).map(" ".join))
+@settings(deadline=None, derandomize=True)
+@given(
+    st.lists(WORDS | st.text(st.characters(exclude_characters="#"), max_size=20), min_size=1, max_size=30).map(" ".join)
+)
 @example("a ```b``` c")
 def test_an_instruction_makes_the_round_trip(words: str) -> None:
-    """What begins and ends with plain words, and has no heading, fence or remark line of its own, comes out as it was."""
+    """What begins and ends with plain words and has no heading, fence or remark line comes out as it was."""
     text = f"Tell {words} now."
     reply = f"Step 1 #Methods List#:\nx\n\nStep 2 #Plan#:\ny\n\n{FINAL}{text}"
     assert read_rewrite(reply, "seed") == text
@@ -313,13 +335,14 @@ def test_an_instruction_makes_the_round_trip(words: str) -> None:
 
 HUGE = 100_000
 HOSTILE = [
-    " ", "\n", "#", "*", "`", "```\n", "```a\n", "~~~x\n", ">", '"', "'", "“", "{", "}", "{}", '{"a":', "[", "\\", '\\"', '{"', "{'",
-    "{',", "{,", "{\\", "<think>", "</think>", "<think></think>", "Step 4 ", "Step 4 #", "#Finally Rewritten Instruction#:\n",
-    "#Finally Rewritten Instruction# ", "Final ", "Finally rewritten the ", "최종 ", "최종 재작성된 지시문 ", "1", "1.", "Note", "Note:\n\n",
-    "\n\nNote ", "이 지시문은 추가 ", "\n\n이 지시문은 추가", "\n\n기존 지시문", "\n\nI added ", "---\n", "---\n\n", "Here is final ", "[the ", "[" + "the_" * 3,
-    "```Optimized Method\n", "Optimized Method:\n", "Optimized ", "{\"case_id\": 1, ", '{"cases": [', "{\"a\":[", "(", "Step 4 ## ", "\n> ",
-    "Step 5\n",
-]  # fmt: skip
+    *[" ", "\n", "\n> ", "#", "*", ">", "(", "1", "1.", "[", "\\", '"', "'", "“", "`", "{", "}", "{}"],
+    *["```\n", "```a\n", "~~~x\n", "---\n", "---\n\n", "<think>", "</think>", "<think></think>"],
+    *["Step 4 ", "Step 4 #", "Step 4 ## ", "Step 5\n", "#Finally Rewritten Instruction#:\n", "최종 재작성된 지시문 "],
+    *["#Finally Rewritten Instruction# ", "Final ", "Finally rewritten the ", "최종 ", "[the ", "[the_the_the_"],
+    *["Note", "Note:\n\n", "\n\nNote ", "\n\nI added ", "Here is final ", "\n\n기존 지시문", "\n\n이 지시문은 추가"],
+    *['\\"', '{"', "{'", "{',", "{,", "{\\", '{"a":', '{"a":[', '{"cases": [', '{"case_id": 1, '],
+    *["```Optimized Method\n", "Optimized Method:\n", "Optimized "],
+]
 
 
 @pytest.mark.parametrize("unit", HOSTILE)

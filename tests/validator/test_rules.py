@@ -19,7 +19,7 @@ ONE_IN = 500
 
 
 def read_lines(name: str) -> list[dict]:
-    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").split("\n") if line]
 
 
 EXAMPLES = read_lines("rule_examples.jsonl")
@@ -111,10 +111,11 @@ class CountingPattern:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_of_100_kb_is_judged(name: str):
+    """A pattern that is quadratic takes minutes here instead of a blink."""
     hostile = HOSTILE[name]
-    for given, made in ((hostile, "A short text."), ("A short text.", hostile), (hostile, hostile)):
-        first_answer_rule(given, made)
-        first_rewrite_rule(given, made)
+    assert first_answer_rule(hostile, "The moon pulls the sea.") is None
+    assert first_rewrite_rule(hostile, hostile) in {"unchanged", "empty", "broken_characters"}
+    assert first_answer_rule("Explain tides.", hostile) in {None, *(rule.name for rule in ANSWER_RULES)}
 
 
 def test_answer_patterns_read_a_bounded_part_of_a_long_answer(monkeypatch: pytest.MonkeyPatch):
@@ -147,6 +148,12 @@ def test_no_pattern_nests_quantifiers_without_bound(language):
         for value in values if isinstance(values, tuple) else (values,):
             if isinstance(value, re.Pattern):
                 assert not unbounded_group.search(value.pattern), field.name
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
+@pytest.mark.parametrize("field", ["leaks", "requests", "asks_for_language"])
+def test_patterns_that_read_whole_texts_bound_every_quantifier(language, field: str):
+    assert not re.search(r"(?<!\\)[+*]", getattr(language, field).pattern)
 
 
 def test_opening_skips_label_heading_and_quotation():

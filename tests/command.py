@@ -1,0 +1,78 @@
+"""The whole command as a subprocess, the way a user starts it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+SEEDS = PROJECT / "tests" / "golden" / "seeds.jsonl"
+SMALL = ("--train-size", "4", "--dev-size", "6", "--max-steps", "1", "--loop", "2", "--candidate-size", "2")
+OFFLINE = ("--offline", "--data-path", str(SEEDS), *SMALL)
+TIMEOUT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How the command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        """The last line of stderr, where an error stands."""
+        return self.err.splitlines()[-1] if self.err else ""
+
+
+def command(*argv: object) -> list[str]:
+    return [sys.executable, str(PROJECT / "main.py"), *map(str, argv)]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment without keys, tokens and proxies of the machine."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    return kept | dict(extra or {})
+
+
+def start(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+    """Start the command in `folder`; `finish` waits for it."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
+        command(*argv), cwd=folder, env=environment(env), text=True, encoding="utf-8", **(pipes | options)
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ran:
+    """Wait for the command. A traceback is a bug, whatever else a test looks for."""
+    try:
+        out, err = process.communicate(timeout=TIMEOUT)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    ran = Ran(process.returncode, out or "", err or "")
+    assert "Traceback" not in ran.out + ran.err, ran.err
+    return ran
+
+
+def run(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **options: Any) -> Ran:
+    return finish(start(folder, *argv, env=env, **options))
+
+
+def failed(ran: Ran, code: int) -> str:
+    """The message of a run that failed as it should: one last line that begins with `error: `."""
+    assert ran.code == code, (ran.code, ran.err)
+    assert ran.last_line.startswith("error: "), ran.err
+    assert ran.err.count("error: ") == 1, ran.err
+    return ran.last_line
+
+
+def served(base_url: str, *more: str) -> tuple[str, ...]:
+    """The flags of a small run against the server at `base_url`; draws differ by the seed that is sent."""
+    llm = (f"base_url={base_url}", "model=served", "seed=7", *more)
+    return ("--data-path", str(SEEDS), *SMALL, "--evol-llm-config", *llm, "--optim-llm-config", *llm)

@@ -1,0 +1,257 @@
+"""Stand-ins at the two narrow seams: an LLM that follows a script, and a server that misbehaves on purpose.
+
+    llm = ScriptedLLM({"judge": '{"cases": []}', "evolve": ["first reply", "second reply"]})
+
+    with MisbehavingServer([throttled(retry_after="3"), RESET, answered("at last")]) as server:
+        ...  # base_url=server.url
+"""
+
+import json
+import socket
+import struct
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+from utils.schema import Completion, Message, Stage
+
+# --- An LLM that follows a script ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question put to a ScriptedLLM."""
+
+    stage: Stage
+    messages: tuple[Message, ...]
+    draw: int
+
+    @property
+    def prompt(self) -> str:
+        """The last turn, which is the whole prompt for most roles."""
+        return self.messages[-1].content
+
+
+Reply = str | Completion
+Script = Callable[[Asked], Reply] | Mapping[str, Reply | Sequence[Reply]]
+
+
+class ScriptedLLM:
+    """Answers by a function, or by a table from stage to a reply (always the same) or replies (one after another).
+
+    `asked` holds every question in order. A question that the table does not foresee is an AssertionError.
+    """
+
+    def __init__(self, script: Script, model: str = "scripted") -> None:
+        self.model = model
+        self.asked: list[Asked] = []
+        self._reply = script if callable(script) else self._from_table(script)
+
+    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
+        asked = Asked(stage, messages, draw)
+        self.asked.append(asked)
+        reply = self._reply(asked)
+        return reply if isinstance(reply, Completion) else Completion(reply)
+
+    def of_stage(self, stage: Stage) -> list[Asked]:
+        return [asked for asked in self.asked if asked.stage == stage]
+
+    def _from_table(self, table: Mapping[str, Reply | Sequence[Reply]]) -> Callable[[Asked], Reply]:
+        def reply(asked: Asked) -> Reply:
+            entry = table.get(asked.stage)
+            if isinstance(entry, str | Completion):
+                return entry
+            number = len(self.of_stage(asked.stage)) - 1
+            if entry is None or number >= len(entry):
+                raise AssertionError(f"no reply is scripted for question {number + 1} of stage {asked.stage}")
+            return entry[number]
+
+        return reply
+
+
+# --- What the server does with one request ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A reply of the server, or a way of giving none; `delay` holds it back for so many seconds."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    manner: Literal["reply", "reset", "cut", "hang"] = "reply"
+    delay: float = 0.0
+
+    def after(self, seconds: float) -> "Act":
+        return replace(self, delay=seconds)
+
+
+RESET = Act(manner="reset")  # the connection is reset before a byte of the reply
+CUT = Act(body=b'{"choices": [{"mess', manner="cut")  # the connection is reset in the middle of the reply
+HANG = Act(manner="hang")  # no reply until the server is closed
+EMPTY_BODY = Act()
+MALFORMED = Act(body=b'{"choices": [{"message": {"content": "half')
+
+
+def replied(reply: Any) -> Act:
+    """HTTP 200 with any JSON."""
+    return Act(body=json.dumps(reply).encode())
+
+
+def answered(
+    text: str | None = "fine",
+    finish_reason: str | None = "stop",
+    usage: Any = None,
+    **message: Any,
+) -> Act:
+    """A chat completion; `message` adds fields to the message, such as `reasoning_content`."""
+    content = {"role": "assistant", "content": text} | message
+    reported = {"prompt_tokens": 7, "completion_tokens": 3} if usage is None else usage
+    return replied({"choices": [{"index": 0, "message": content, "finish_reason": finish_reason}], "usage": reported})
+
+
+EMPTY_CHOICES = replied({"choices": [], "usage": {}})
+
+
+def refused(
+    status: int, message: str = "no", code: str | None = None, type: str | None = None, **headers: str
+) -> Act:
+    """An error as OpenAI words it; headers are named with underscores."""
+    body = json.dumps({"error": {"message": message, "type": type, "code": code, "param": None}}).encode()
+    return Act(status, body, tuple((name.replace("_", "-"), value) for name, value in headers.items()))
+
+
+def throttled(**headers: str) -> Act:
+    return refused(429, "Rate limit reached", "rate_limit_exceeded", "requests", **headers)
+
+
+# --- The server ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as it came in; header names are in lower case."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _State:
+    choose: Callable[[Received], Act]
+    received: list[Received] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def begin(self, request: Received) -> Act:
+        with self.lock:
+            self.received.append(request)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            return self.choose(request)
+
+    def end(self) -> None:
+        with self.lock:
+            self.in_flight -= 1
+
+
+class MisbehavingServer:
+    """An OpenAI-compatible server on a free loopback port, open while entered.
+
+    `script` is a sequence of acts, one a request (then `otherwise`), or a function of the request. Requests
+    are recorded in `received`.
+    """
+
+    def __init__(self, script: Iterable[Act] | Callable[[Received], Act] = (), otherwise: Act | None = None) -> None:
+        otherwise = otherwise or answered()
+        acts = iter(()) if callable(script) else iter(script)
+        self._state = _State(script if callable(script) else lambda _: next(acts, otherwise))
+        handler = type("Handler", (_Handler,), {"state": self._state})
+        self._server = _Listener(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def received(self) -> list[Received]:
+        return self._state.received
+
+    @property
+    def most_in_flight(self) -> int:
+        return self._state.most_in_flight
+
+    @property
+    def by_stage(self) -> dict[str, int]:
+        counts: defaultdict[str, int] = defaultdict(int)
+        for request in self.received:
+            counts[request.headers.get("x-stage", "")] += 1
+        return dict(counts)
+
+    def __enter__(self) -> "MisbehavingServer":
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._state.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def dead_url() -> Iterator[str]:
+    """The address of a port that is taken but does not listen: connections to it are refused."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    state: _State
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        act = self.state.begin(Received(self.path, headers, body))
+        try:
+            self.state.closing.wait(None if act.manner == "hang" else act.delay)
+        finally:
+            self.state.end()
+        if act.manner == "reply":
+            self._reply(act, len(act.body))
+        else:
+            self._break_off(act)
+
+    def _reply(self, act: Act, promised: int) -> None:
+        self.send_response(act.status)
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(promised)), *act.headers):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(act.body)
+        self.wfile.flush()
+
+    def _break_off(self, act: Act) -> None:
+        if act.manner == "cut":
+            self._reply(act, len(act.body) + 100)
+        # Lingering for 0 seconds makes the kernel send RST instead of FIN.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""

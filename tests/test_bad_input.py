@@ -1,0 +1,267 @@
+"""Everything that a user can get wrong: the right exit code, and one last line on stderr that says what to do."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.command import OFFLINE, SEEDS, SMALL, failed, finish, run, served, start
+from tests.offline_server import OfflineServer
+
+FILES = {
+    "no_column.jsonl": '{"question": "Why?", "level": 1}\n',
+    "empty.jsonl": "",
+    "blank.jsonl": '{"instruction": " "}\n',
+    "torn.json": '[{"instruction": "a"}, {"instr',
+    "latin.csv": "instruction\ncafé\n".encode("latin-1"),
+    "seeds.xyz": "x",
+    "method.txt": "\n",
+    "latin.txt": "méthode".encode("latin-1"),
+}
+
+# flags -> words that the message must hold; the exit code is 2
+WRONG = {
+    "unknown flag": (("--offline", "--no-such-flag"), ["--no-such-flag", "--help"]),
+    "flag without value": (("--offline", "--seed"), ["--seed"]),
+    "abbreviated flag": (("--offline", "--train", "4"), ["--train"]),
+    "nothing to evolve": ((), ["--data-path", "--offline"]),
+    "not a number": ((*OFFLINE, "--seed", "seven"), ["--seed", "seven"]),
+    "number out of range": ((*OFFLINE, "--loop", "0"), ["--loop", "'0'"]),
+    "batch size of nothing": ((*OFFLINE, "--batch-size", "0"), ["--batch-size"]),
+    "share above one": ((*OFFLINE, "--min-retention", "1.5"), ["--min-retention"]),
+    "not one of a choice": ((*OFFLINE, "--judge", "some"), ["--judge", "some", "dev"]),
+    "test run of two": ((*OFFLINE, "--test-run", "2"), ["--test-run"]),
+    "budget without prices": ((*OFFLINE, "--max-cost", "1"), ["price_in", "--evol-llm-config"]),
+    "offline replay": ((*OFFLINE, "--replay", "x.jsonl"), ["--replay", "--offline"]),
+    "unknown llm key": ((*OFFLINE, "--evol-llm-config", "modell=x"), ["modell", "--evol-llm-config", "api_key_env"]),
+    "wrong llm value": ((*OFFLINE, "--optim-llm-config", "temperature=hot"), ["temperature", "hot"]),
+    "llm word alone": ((*OFFLINE, "--evol-llm-config", "temperature"), ["key=value", "temperature"]),
+    "llm open quote": ((*OFFLINE, "--evol-llm-config", "model='x"), ["quote"]),
+    "wrong url": ((*OFFLINE, "--evol-llm-config", "base_url=localhost:80"), ["base_url", "http"]),
+    "no such file": (("--offline", "--data-path", "gone.jsonl"), ["gone.jsonl", "--data-path"]),
+    "no such column": (("--offline", "--data-path", "no_column.jsonl"), ["'question', 'level'", "--instruction-field"]),
+    "no such named column": ((*OFFLINE, "--response-field", "reply"), ["reply", "response", "--response-field"]),
+    "empty file": (("--offline", "--data-path", "empty.jsonl"), ["no rows"]),
+    "nothing usable": (("--offline", "--data-path", "blank.jsonl"), ["empty", "--instruction-field"]),
+    "torn file": (("--offline", "--data-path", "torn.json"), ["record 2", "JSON"]),
+    "not UTF-8": (("--offline", "--data-path", "latin.csv"), ["UTF-8"]),
+    "unknown suffix": (("--offline", "--data-path", "seeds.xyz"), [".jsonl"]),
+    "too few seeds": ((*OFFLINE, "--dev-size", "9"), ["13", "12", "lower"]),
+    "wrong suffix of the result": ((*OFFLINE, "--save-path", "x.csv"), [".parquet"]),
+    "missing output folder": ((*OFFLINE, "--save-path", "gone/x.json"), ["gone", "--save-path", "make"]),
+    "file for output folder": ((*OFFLINE, "--save-path", "empty.jsonl/x.json"), ["empty.jsonl", "--save-path"]),
+    "folder for result": ((*OFFLINE, "--save-path", "folder.json"), ["folder.json", "file"]),
+    "file for run folder": ((*OFFLINE, "--save-path", "taken.json"), ["taken.run", "--save-path"]),
+    "endless name": ((*OFFLINE, "--save-path", "x" * 300 + ".json"), ["--save-path"]),
+    "missing export folder": ((*OFFLINE, "--export-journal", "gone/j.jsonl"), ["gone", "--export-journal"]),
+    "missing recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "gone.jsonl"), ["gone.jsonl", "--replay"]),
+    "foreign recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "no_column.jsonl"), ["line 1", "--export"]),
+    "missing method": ((*OFFLINE, "--method", "gone.txt"), ["gone.txt", "--method"]),
+    "empty method": ((*OFFLINE, "--method", "method.txt"), ["method.txt", "empty"]),
+    "method not UTF-8": ((*OFFLINE, "--method", "latin.txt"), ["latin.txt", "--method"]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with all kinds of unusable files. No run in it comes so far as to write anything of its own."""
+    folder = tmp_path_factory.mktemp("bad")
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    (folder / "folder.json").mkdir()
+    (folder / "taken.run").write_text("a file")
+    return folder
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_flags_and_data_are_exit_code_2(folder, case):
+    argv, words = WRONG[case]
+    message = failed(run(folder, *argv), 2)
+    assert [word for word in words if word not in message] == []
+    assert not list(folder.glob("*.tmp")) + list(folder.glob("evolution_result.json"))
+
+
+def test_what_is_wrong_is_said_in_order_data_set_then_output_then_key(folder):
+    llm = ("--evol-llm-config", "model=x")
+    for argv, word in (
+        (("--data-path", "gone.jsonl", "--save-path", "gone/x.json", *llm), "gone.jsonl"),
+        (("--data-path", SEEDS, *SMALL, "--save-path", "gone/x.json", *llm), "--save-path"),
+    ):
+        assert word in failed(run(folder, *argv), 2)
+    assert "DEEPSEEK_API_KEY" in failed(run(folder, "--data-path", SEEDS, *SMALL, *llm), 3)
+    assert not list(folder.glob("*.run/journal.sqlite"))
+
+
+def test_an_env_file_that_is_not_utf8_is_one_line(tmp_path):
+    (tmp_path / ".env").write_bytes(b"KEY=\xff\xfe\n")
+    assert ".env" in failed(run(tmp_path, *OFFLINE), 2)
+
+
+# --- Exit code 3: the endpoint ---------------------------------------------------------------------
+
+
+def test_no_key_says_which_variable_to_set(tmp_path):
+    message = failed(run(tmp_path, "--data-path", SEEDS, *SMALL), 3)
+    assert "DEEPSEEK_API_KEY" in message
+    assert "--offline" in message
+
+
+def test_the_default_key_goes_to_no_other_host(tmp_path):
+    flags = ("--evol-llm-config", "base_url=https://llm.example.org/v1")
+    message = failed(run(tmp_path, "--data-path", SEEDS, *SMALL, *flags, env={"DEEPSEEK_API_KEY": "sk-1234567"}), 3)
+    assert "api_key_env" in message
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (401, {"message": "wrong key"}, ["key", "401"]),
+        (404, {"message": "no such model", "code": "model_not_found"}, ["'served'", "model"]),
+        (402, {"message": "Insufficient Balance"}, ["balance"]),
+        (429, {"message": "You exceeded your quota", "code": "insufficient_quota"}, ["quota"]),
+        (400, {"message": "temperature is not supported"}, ["temperature", "llm-config"]),
+    ],
+)
+def test_an_endpoint_that_refuses_stops_the_run_at_once(tmp_path, status, error, words):
+    with OfflineServer(lambda *_: (status, {"error": error})) as server:
+        message = failed(run(tmp_path, *served(server.base_url)), 3)
+    assert [word for word in words if word not in message] == []
+    assert len(server.requests) <= 10
+    assert not (tmp_path / "evolution_result.json").exists()
+
+
+def test_a_closed_port_is_unreachable(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        message = failed(run(tmp_path, *served(url), "--batch-size", "20"), 3)
+    assert url in message
+
+
+def test_a_run_without_a_single_answer_is_exit_code_3_and_keeps_nothing_as_answered(tmp_path):
+    with OfflineServer(lambda *_: (500, {"error": {"message": "broken"}})) as server:
+        ran = run(tmp_path, *served(server.base_url, "max_retries=0"), "--max-steps", "0")
+        failed(ran, 3)
+        assert "unavailable   12" in ran.out
+        server.intercept = lambda *_: None
+        assert run(tmp_path, *served(server.base_url, "max_retries=0"), "--max-steps", "0").code == 0
+    assert json.loads((tmp_path / "evolution_result.run/summary.json").read_text())["unavailable"] == 0
+
+
+# --- Exit codes 4 and 5 ----------------------------------------------------------------------------
+
+
+def test_low_retention_is_exit_code_4_with_the_result_written(tmp_path):
+    ran = run(tmp_path, *OFFLINE, "--min-retention", "1")
+    message = failed(ran, 4)
+    assert "--min-retention" in message
+    assert "rejects.jsonl" in message
+    assert (tmp_path / "evolution_result.json").exists()
+    assert ran.out.startswith("rows in ")
+    assert run(tmp_path, *OFFLINE, "--min-retention", "0.5").code == 0
+
+
+def test_a_budget_stops_cleanly_and_is_continued_without_asking_twice(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    with OfflineServer() as server:
+        assert run(whole, *served(server.base_url)).code == 0
+        expected, server.requests = len(server.requests), []
+        message = failed(run(parts, *served(server.base_url), "--max-calls", "30"), 5)
+        assert len(server.requests) == 30
+        assert "--max-calls 30" in message
+        assert "30 answers are kept" in message
+        assert "continue with: sh main.sh" in message
+        assert not (parts / "evolution_result.json").exists()
+        assert run(parts, *served(server.base_url)).code == 0
+    assert len(server.requests) == expected
+    assert (parts / "evolution_result.json").read_bytes() == (whole / "evolution_result.json").read_bytes()
+
+
+def test_a_cost_budget_is_kept(tmp_path):
+    prices = ("price_in=1000", "price_out=1000")
+    with OfflineServer() as server:
+        failed(run(tmp_path, *served(server.base_url, *prices), "--max-cost", "5", "--batch-size", "1"), 5)
+    assert 0 < len(server.requests) < 60
+
+
+# --- The run folder --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough " * 50, "sqlite"])
+def test_a_foreign_journal_is_never_replaced(tmp_path, content):
+    journal = tmp_path / "evolution_result.run/journal.sqlite"
+    journal.parent.mkdir()
+    if content == "sqlite":
+        import sqlite3
+
+        with sqlite3.connect(journal) as db:
+            db.execute("CREATE TABLE mine (x)")
+        db.close()
+    else:
+        journal.write_bytes(content)
+    before = journal.read_bytes()
+    assert "journal" in failed(run(tmp_path, *OFFLINE), 2)
+    assert journal.read_bytes() == before
+
+
+def test_a_second_process_on_the_same_run_folder_is_told_so(tmp_path):
+    def second(number: int, *_: object) -> None:
+        if number == 1:
+            seen.append(run(tmp_path, *served(server.base_url)))
+
+    seen: list = []
+    with OfflineServer(second) as server:
+        assert run(tmp_path, *served(server.base_url)).code == 0
+    assert "another run" in failed(seen[0], 2)
+
+
+# --- Disk full -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 600 KB, where this machine lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if not mount or os.geteuid() or subprocess.run([mount, "-t", "tmpfs", "-o", "size=600k", "none", disk]).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_leaves_the_old_result_intact_and_the_run_can_go_on(tiny_disk):
+    assert run(tiny_disk, *OFFLINE, "--test-run", "1", "--max-steps", "0").code == 0
+    before = (tiny_disk / "evolution_result.json").read_bytes()
+    ballast = tiny_disk / "ballast"
+    with ballast.open("wb") as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(bytes(1000))
+            file.flush()
+    assert "space" in failed(run(tiny_disk, *OFFLINE, "--seed", "7"), 2)
+    assert (tiny_disk / "evolution_result.json").read_bytes() == before
+    ballast.unlink()
+    assert run(tiny_disk, *OFFLINE, "--seed", "7").code == 0
+    assert (tiny_disk / "evolution_result.run/earlier/1/evolution_result.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("limit", [3_000, 40_000, 200_000])
+def test_a_file_size_limit_hits_as_one_line_wherever_it_hits(tmp_path, limit):
+    (tmp_path / "evolution_result.json").write_text("[]\n")
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    failed(finish(start(tmp_path, *OFFLINE, preexec_fn=limited)), 2)
+    assert (tmp_path / "evolution_result.json").read_text() == "[]\n"
+    assert not list(tmp_path.glob(".*.tmp"))
+    assert run(tmp_path, *OFFLINE).code == 0
