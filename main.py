@@ -296,8 +296,10 @@ def execute(config: RunConfig, command: str) -> None:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
         seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
-        if config.method == "auto" and config.max_steps:
-            split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)  # too few seeds: say so now
+        if config.method != "auto":
+            read_method_file(Path(config.method))  # no such file, or too few seeds: say so now
+        elif config.max_steps:
+            split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
         check_output(config.save_path, "--save-path")
         if config.export_journal:
             check_output(config.export_journal, "--export-journal")
@@ -327,12 +329,21 @@ def check_outcome(config: RunConfig, summary: Summary) -> None:
         )
 
 
+def load_environment() -> None:
+    """Keys and tokens of `.env`, where the environment does not name them already."""
+    try:
+        load_dotenv(Path(".env"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError("cannot read .env as UTF-8; write it anew, lines of NAME=value, or move it away") from exc
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code (utils/errors.py)."""
     command = shlex.join(["sh", "main.sh", *argv])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, until `stoppable` takes over
     try:
         config = parse_arguments(argv)
-        load_dotenv(Path(".env"))
+        load_environment()
         set_up_logging(config.log_level)
         execute(config, command)
     except AutoEvolError as exc:

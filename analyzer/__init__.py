@@ -2,6 +2,7 @@
 
 from analyzer.analyze import analyze
 from analyzer.compare import compare
+from analyzer.equal import equal
 from analyzer.judge import judge
 
-__all__ = ["analyze", "compare", "judge"]
+__all__ = ["analyze", "compare", "equal", "judge"]

@@ -24,8 +24,10 @@ def trajectory_block(case_id: int, trajectory: Trajectory, found: str = "") -> s
 
 
 def rewrite_block(case_id: int, trajectory: Trajectory) -> str:
-    """Seed and final rewrite as a case of two stages."""
-    return case_block(case_id, [("Stage 0", clip(trajectory.seed.text)), ("Stage 1", clip(trajectory.final))])
+    """Seed and final rewrite as a case of two stages; a rewrite in breadth says that it was meant as such."""
+    lines = [("Stage 0", clip(trajectory.seed.text)), ("Stage 1", clip(trajectory.final))]
+    in_breadth = any(stage.in_breadth for stage in trajectory.stages)
+    return case_block(case_id, [*lines, ("Aim", "another task of the same field")] if in_breadth else lines)
 
 
 def describe(trajectory: Trajectory, finding: Finding | None) -> str:

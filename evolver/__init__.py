@@ -13,7 +13,7 @@ CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of
 
 def initial_method() -> Method:
     """The method that learning starts from: list ways, plan, rewrite, review (paper, section 3.1)."""
-    return Method(template("initial_method").template, origin="initial", name="initial")
+    return Method(template("initial_method").template, origin="initial")
 
 
 async def evolve(
@@ -28,7 +28,8 @@ async def evolve(
     trajectory = Trajectory(seed)
     for number in range(1, rounds + 1):
         method = choose(seed, number)
-        prompt = fill("evolve", method=method.text, retry=retry, instruction=trajectory.final)
+        frame = "evolve_breadth" if method.in_breadth else "evolve"
+        prompt = fill(frame, method=method.text, retry=retry, instruction=trajectory.final)
         completion = await llm.complete("evolve", user(prompt))
         rewrite = read_rewrite(completion.text, trajectory.final)
         if stopped := _why_stopped(completion, trajectory.final, rewrite, check):

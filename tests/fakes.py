@@ -1,9 +1,9 @@
 """Stand-ins at the two narrow seams: an LLM that follows a script, and a server that misbehaves on purpose.
 
-    llm = ScriptedLLM({"judge": '{"cases": []}', "evolve": ["first reply", "second reply"]})
+llm = ScriptedLLM({"judge": '{"cases": []}', "evolve": ["first reply", "second reply"]})
 
-    with MisbehavingServer([throttled(retry_after="3"), RESET, answered("at last")]) as server:
-        ...  # base_url=server.url
+with MisbehavingServer([throttled(retry_after="3"), RESET, answered("at last")]) as server:
+    ...  # base_url=server.url
 """
 
 import json
@@ -89,6 +89,9 @@ class Act:
     def after(self, seconds: float) -> "Act":
         return replace(self, delay=seconds)
 
+    def saying(self, headers: Mapping[str, str]) -> "Act":
+        return replace(self, headers=tuple(headers.items()))
+
 
 RESET = Act(manner="reset")  # the connection is reset before a byte of the reply
 CUT = Act(body=b'{"choices": [{"mess', manner="cut")  # the connection is reset in the middle of the reply
@@ -117,16 +120,15 @@ def answered(
 EMPTY_CHOICES = replied({"choices": [], "usage": {}})
 
 
-def refused(
-    status: int, message: str = "no", code: str | None = None, type: str | None = None, **headers: str
-) -> Act:
-    """An error as OpenAI words it; headers are named with underscores."""
-    body = json.dumps({"error": {"message": message, "type": type, "code": code, "param": None}}).encode()
-    return Act(status, body, tuple((name.replace("_", "-"), value) for name, value in headers.items()))
+def refused(status: int, message: str = "no", code: str | None = None, type: str | None = None) -> Act:
+    """An error as OpenAI words it."""
+    body = {"error": {"message": message, "type": type, "code": code, "param": None}}
+    return Act(status, json.dumps(body).encode())
 
 
-def throttled(**headers: str) -> Act:
-    return refused(429, "Rate limit reached", "rate_limit_exceeded", "requests", **headers)
+def throttled(retry_after: str | None = None) -> Act:
+    act = refused(429, "Rate limit reached", "rate_limit_exceeded", "requests")
+    return act if retry_after is None else act.saying({"Retry-After": retry_after})
 
 
 # --- The server ------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.command import OFFLINE, SEEDS, SMALL, failed, finish, run, served, start
-from tests.offline_server import OfflineServer
+from tests.command import OFFLINE, SEEDS, SMALL, Ran, failed, finish, run, served, start
+from tests.fakes import Act, MisbehavingServer, Received, dead_url, refused
+from tests.offline_server import offline_reply
 
 FILES = {
     "no_column.jsonl": '{"question": "Why?", "level": 1}\n',
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_said_in_order_data_set_then_output_then_key(folder):
     ):
         assert word in failed(run(folder, *argv), 2)
     assert "DEEPSEEK_API_KEY" in failed(run(folder, "--data-path", SEEDS, *SMALL, *llm), 3)
-    assert not list(folder.glob("*.run/journal.sqlite"))
+    assert not list(folder.glob("evolution_result.*"))
 
 
 def test_an_env_file_that_is_not_utf8_is_one_line(tmp_path):
@@ -119,38 +119,36 @@ def test_the_default_key_goes_to_no_other_host(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "words"),
+    ("act", "words"),
     [
-        (401, {"message": "wrong key"}, ["key", "401"]),
-        (404, {"message": "no such model", "code": "model_not_found"}, ["'served'", "model"]),
-        (402, {"message": "Insufficient Balance"}, ["balance"]),
-        (429, {"message": "You exceeded your quota", "code": "insufficient_quota"}, ["quota"]),
-        (400, {"message": "temperature is not supported"}, ["temperature", "llm-config"]),
+        (refused(401, "wrong key"), ["key", "401"]),
+        (refused(404, "no such model", "model_not_found"), ["'served'", "model"]),
+        (refused(402, "Insufficient Balance"), ["balance"]),
+        (refused(429, "You exceeded your quota", "insufficient_quota"), ["quota"]),
+        (refused(400, "temperature is not supported"), ["temperature", "llm-config"]),
     ],
 )
-def test_an_endpoint_that_refuses_stops_the_run_at_once(tmp_path, status, error, words):
-    with OfflineServer(lambda *_: (status, {"error": error})) as server:
-        message = failed(run(tmp_path, *served(server.base_url)), 3)
+def test_an_endpoint_that_refuses_stops_the_run_at_once(tmp_path, act, words):
+    with MisbehavingServer(otherwise=act) as server:
+        message = failed(run(tmp_path, *served(server.url)), 3)
     assert [word for word in words if word not in message] == []
-    assert len(server.requests) <= 10
+    assert len(server.received) <= 10
     assert not (tmp_path / "evolution_result.json").exists()
 
 
 def test_a_closed_port_is_unreachable(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-        message = failed(run(tmp_path, *served(url), "--batch-size", "20"), 3)
-    assert url in message
+    with dead_url() as url:
+        assert url in failed(run(tmp_path, *served(url)), 3)
 
 
 def test_a_run_without_a_single_answer_is_exit_code_3_and_keeps_nothing_as_answered(tmp_path):
-    with OfflineServer(lambda *_: (500, {"error": {"message": "broken"}})) as server:
-        ran = run(tmp_path, *served(server.base_url, "max_retries=0"), "--max-steps", "0")
+    replies: list[Act] = [refused(500)] * 12
+    with MisbehavingServer(lambda request: replies.pop() if replies else offline_reply(request)) as server:
+        flags = (*served(server.url, "max_retries=0"), "--max-steps", "0")
+        ran = run(tmp_path, *flags)
         failed(ran, 3)
         assert "unavailable   12" in ran.out
-        server.intercept = lambda *_: None
-        assert run(tmp_path, *served(server.base_url, "max_retries=0"), "--max-steps", "0").code == 0
+        assert run(tmp_path, *flags).code == 0
     assert json.loads((tmp_path / "evolution_result.run/summary.json").read_text())["unavailable"] == 0
 
 
@@ -171,25 +169,26 @@ def test_a_budget_stops_cleanly_and_is_continued_without_asking_twice(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    with OfflineServer() as server:
-        assert run(whole, *served(server.base_url)).code == 0
-        expected, server.requests = len(server.requests), []
-        message = failed(run(parts, *served(server.base_url), "--max-calls", "30"), 5)
-        assert len(server.requests) == 30
+    with MisbehavingServer(offline_reply) as server:
+        flags = served(server.url)
+        assert run(whole, *flags).code == 0
+        needed = len(server.received)
+        message = failed(run(parts, *flags, "--max-calls", "30"), 5)
+        assert len(server.received) == needed + 30
         assert "--max-calls 30" in message
         assert "30 answers are kept" in message
         assert "continue with: sh main.sh" in message
         assert not (parts / "evolution_result.json").exists()
-        assert run(parts, *served(server.base_url)).code == 0
-    assert len(server.requests) == expected
+        assert run(parts, *flags).code == 0
+    assert len(server.received) == 2 * needed
     assert (parts / "evolution_result.json").read_bytes() == (whole / "evolution_result.json").read_bytes()
 
 
 def test_a_cost_budget_is_kept(tmp_path):
     prices = ("price_in=1000", "price_out=1000")
-    with OfflineServer() as server:
-        failed(run(tmp_path, *served(server.base_url, *prices), "--max-cost", "5", "--batch-size", "1"), 5)
-    assert 0 < len(server.requests) < 60
+    with MisbehavingServer(offline_reply) as server:
+        failed(run(tmp_path, *served(server.url, *prices), "--max-cost", "5", "--batch-size", "1"), 5)
+    assert 0 < len(server.received) < 60
 
 
 # --- The run folder --------------------------------------------------------------------------------
@@ -213,14 +212,15 @@ def test_a_foreign_journal_is_never_replaced(tmp_path, content):
 
 
 def test_a_second_process_on_the_same_run_folder_is_told_so(tmp_path):
-    def second(number: int, *_: object) -> None:
-        if number == 1:
-            seen.append(run(tmp_path, *served(server.base_url)))
+    def meanwhile(request: Received) -> Act:
+        if not second:
+            second.append(run(tmp_path, *served(server.url)))
+        return offline_reply(request)
 
-    seen: list = []
-    with OfflineServer(second) as server:
-        assert run(tmp_path, *served(server.base_url)).code == 0
-    assert "another run" in failed(seen[0], 2)
+    second: list[Ran] = []
+    with MisbehavingServer(meanwhile) as server:
+        assert run(tmp_path, *served(server.url)).code == 0
+    assert "another run" in failed(second[0], 2)
 
 
 # --- Disk full -------------------------------------------------------------------------------------
@@ -228,11 +228,11 @@ def test_a_second_process_on_the_same_run_folder_is_told_so(tmp_path):
 
 @pytest.fixture
 def tiny_disk(tmp_path):
-    """A file system of 600 KB, where this machine lets us mount one."""
+    """A file system of 4 MB, where this machine lets us mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
-    if not mount or os.geteuid() or subprocess.run([mount, "-t", "tmpfs", "-o", "size=600k", "none", disk]).returncode:
+    if not mount or os.geteuid() or subprocess.run([mount, "-t", "tmpfs", "-o", "size=4m", "none", disk]).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     yield disk
     subprocess.run(["umount", disk], check=True)
@@ -242,10 +242,9 @@ def test_a_full_disk_leaves_the_old_result_intact_and_the_run_can_go_on(tiny_dis
     assert run(tiny_disk, *OFFLINE, "--test-run", "1", "--max-steps", "0").code == 0
     before = (tiny_disk / "evolution_result.json").read_bytes()
     ballast = tiny_disk / "ballast"
-    with ballast.open("wb") as file, pytest.raises(OSError, match="space"):
+    with pytest.raises(OSError, match="space"), ballast.open("wb", buffering=0) as file:
         while True:
-            file.write(bytes(1000))
-            file.flush()
+            file.write(bytes(4096))
     assert "space" in failed(run(tiny_disk, *OFFLINE, "--seed", "7"), 2)
     assert (tiny_disk / "evolution_result.json").read_bytes() == before
     ballast.unlink()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import OFFLINE, PROJECT, SEEDS, Ran, environment, failed, run, served
-from tests.offline_server import OfflineServer
+from tests.fakes import MisbehavingServer, refused
+from tests.offline_server import offline_reply
 
 KEY = "sk-known-0123456789abcdef"
 
@@ -230,14 +231,14 @@ def test_a_replay_uses_the_recording_alone(again):
 
 @pytest.mark.parametrize("status", [200, 401, 400, 500])
 def test_a_key_reaches_no_output_and_no_file(tmp_path, status):
-    said = {"error": {"message": f"Incorrect API key provided: {KEY}. Header was: Bearer {KEY}"}}
-    with OfflineServer(lambda *_: (status, said) if status != 200 else None) as server:
+    said = refused(status, f"Incorrect API key provided: {KEY}. Header was: Bearer {KEY}")
+    with MisbehavingServer(offline_reply if status == 200 else lambda _: said) as server:
         (tmp_path / ".env").write_text(f"MY_LLM_KEY={KEY}\n", encoding="utf-8")
-        flags = served(server.base_url, "api_key_env=MY_LLM_KEY", "max_retries=0")
+        flags = served(server.url, "api_key_env=MY_LLM_KEY", "max_retries=0")
         ran = run(tmp_path, *flags, "--save-path", "x.json", "--log-level", "debug", "--export-journal", "j.jsonl")
     (tmp_path / ".env").unlink()
     assert ran.code == (0 if status == 200 else 3)
-    assert len(server.requests) > 0
+    assert {request.headers["authorization"] for request in server.received} == {f"Bearer {KEY}"}
     assert KEY not in ran.out + ran.err
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path

@@ -18,16 +18,17 @@ T = TypeVar("T")
 
 AUTO_START = 8  # requests in flight of an endpoint of which nothing is known yet
 BLOW_UP = 3.0  # mean latency above this multiple of the best mean seen means that the endpoint is overloaded
-BUCKET_SECONDS = 5.0  # how much of a minute's rate may be used in one burst
+BURST_SECONDS = 1.0  # how much of a minute's rate may be used at once
 
 
 class Rate:
-    """A token bucket: at most `per_minute` units a minute, in bursts of a few seconds' worth."""
+    """A token bucket: at most `per_minute` units in any minute, in bursts of a second's worth."""
 
     def __init__(self, per_minute: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = per_minute / 60
         self._now = now
-        self._capacity = max(1.0, self._per_second * BUCKET_SECONDS)
+        self._capacity = max(1.0, per_minute / 60 * BURST_SECONDS)
+        # A minute that begins with a full bucket must hold no more than any other one.
+        self._per_second = (per_minute + 1 - self._capacity) / 60
         self._level = self._capacity
         self._filled = now()
 
@@ -36,10 +37,10 @@ class Rate:
         now = self._now()
         self._level = min(self._capacity, self._level + (now - self._filled) * self._per_second)
         self._filled = now
-        # A request larger than the bucket passes when the bucket is full and leaves it in debt.
-        return max(0.0, (min(1.0, self._capacity) - self._level) / self._per_second)
+        return max(0.0, (1.0 - self._level) / self._per_second)
 
     def take(self, units: float) -> None:
+        """Take them, more than there are if need be: the debt is waited for by those who come later."""
         self._level -= units
 
 
@@ -56,7 +57,7 @@ class Window:
         tpm: float | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._now = now
+        self.now = now
         self._ceiling = ceiling
         self._requests = Rate(rpm, now) if rpm else None
         self._tokens = Rate(tpm, now) if tpm else None
@@ -74,7 +75,7 @@ class Window:
         if self.in_flight >= max(1, int(self.size)):
             return None
         rates = (rate.wait() for rate in (self._requests, self._tokens) if rate)
-        return max(self._paused_until - self._now(), 0.0, *rates)
+        return max(self._paused_until - self.now(), 0.0, *rates)
 
     def start(self, tokens: int) -> None:
         self.in_flight += 1
@@ -95,7 +96,7 @@ class Window:
         """A request that began at `started` was answered; `work` is its tokens, as long answers take longer."""
         self._grow()
         if self._ceiling is None:
-            self._latencies.append((self._now() - started) / (50 + work))
+            self._latencies.append((self.now() - started) / (50 + work))
             if len(self._latencies) == self._latencies.maxlen:
                 self._watch_latency(started)
 
@@ -113,7 +114,7 @@ class Window:
 
     def throttled(self, started: float, pause: float) -> None:
         """The endpoint said 429 to a request begun at `started`: halve, and hold back for `pause` seconds."""
-        now = self._now()
+        now = self.now()
         resume = max(self._paused_until, now + pause)
         self.rate_limited_seconds += resume - max(self._paused_until, now)
         self._paused_until = resume
@@ -124,7 +125,7 @@ class Window:
         if started >= self._last_cut:
             self.size = max(1.0, self.size / 2)
             self._growing_fast = False
-            self._last_cut = self._now()
+            self._last_cut = self.now()
 
 
 class Gate:

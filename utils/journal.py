@@ -11,6 +11,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from utils.schema import Completion, Message, Request, Sampling, Usage
 
 APPLICATION_ID = 0x45766F4C  # "EvoL": tells our journal from any other SQLite file
 SCHEMA_VERSION = 1
+PATIENCE = 5.0  # seconds to wait for another program that holds the file
+LARGEST = 2**63 - 1  # what an SQLite integer holds
 SCHEMA = """
 CREATE TABLE completion (
     key BLOB NOT NULL UNIQUE, stage TEXT NOT NULL, model TEXT NOT NULL, draw TEXT NOT NULL,
@@ -44,6 +47,35 @@ def request_key(request: Request) -> bytes:
     return digest.digest()[:16]
 
 
+def _create_table(db: sqlite3.Connection) -> None:
+    db.execute(SCHEMA)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _create_file(path: Path) -> None:
+    """An empty journal, which appears as a whole: a process killed here leaves no half of one."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
+        _create_table(db)
+        db.execute("PRAGMA journal_mode = WAL")
+    temporary.replace(path)
+
+
+def _opened_for_writing(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    try:
+        # NORMAL: a killed process loses nothing, a power cut at most the last moments, never the file.
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("BEGIN IMMEDIATE")  # a file that cannot be written, or is locked, shows now, before anything is paid
+        db.execute("ROLLBACK")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 class Journal:
     """Completions by request, on disk. Use it from one thread; it is closed with `close`.
 
@@ -54,40 +86,36 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         try:
-            existed = path is not None and path.exists() and path.stat().st_size > 0
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-            self._verify() if existed else self._create()
-            # NORMAL: a killed process loses nothing, a power cut at most the last moments, never the file.
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            if path is None:
+                self._db = sqlite3.connect(":memory:", isolation_level=None)
+                _create_table(self._db)
+            else:
+                self._verify(path) if path.exists() else _create_file(path)
+                self._db = _opened_for_writing(path)
         except (sqlite3.Error, OSError) as exc:
             raise self._error(exc) from exc
 
-    def _create(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(SCHEMA)
-        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._db.execute("COMMIT")
-
-    def _verify(self) -> None:
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if application == 0 and version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            self._create()  # killed between making the file and its table: there is nothing to lose
-            return
-        if application != APPLICATION_ID:
-            raise JournalError(f"{self.path} is not a journal of this program; move it away or choose --save-path")
-        if version != SCHEMA_VERSION:
-            raise JournalError(f"{self.path} is of journal version {version}, not {SCHEMA_VERSION}; start with --fresh")
-        (check,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if check != "ok":
-            raise sqlite3.DatabaseError(check)
+    def _verify(self, path: Path) -> None:
+        # Read-only: closing a connection that may write would change a file that is then found to be torn.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db:
+            (application,) = db.execute("PRAGMA application_id").fetchone()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if application != APPLICATION_ID:
+                raise JournalError(f"{path} is not a journal of this program; move it away or choose --save-path")
+            if version != SCHEMA_VERSION:
+                raise JournalError(f"{path} is of journal version {version}, not {SCHEMA_VERSION}; start with --fresh")
+            (check,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if check != "ok":
+                raise sqlite3.DatabaseError(check)
 
     def _error(self, exc: Exception) -> JournalError:
         cause = " ".join(str(exc).split())
-        torn = "malformed" in cause or "not a database" in cause or "Tree" in cause or "page" in cause.lower()
-        remedy = "restore it from a copy, or set it aside with --fresh" if torn else "check space and permissions"
+        if type(exc) is sqlite3.DatabaseError:  # its subclasses are for what is wrong around the file
+            remedy = "restore it from a copy, or set it aside with --fresh"
+        elif "locked" in cause:
+            remedy = "close the program that holds it, then run again"
+        else:
+            remedy = "check space and permissions"
         return JournalError(f"journal {self.path}: {cause}; {remedy}")
 
     def get(self, request: Request, key: bytes | None = None) -> Completion | None:
@@ -134,21 +162,32 @@ class Journal:
         count = 0
         temporary = path.with_name(path.name + ".tmp")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
+            # Half a surrogate pair, which UTF-8 cannot hold, is written as JSON escapes it, which looks the same.
+            with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 for count, row in enumerate(self._db.execute(query), start=1):  # noqa: B007
                     file.write(json.dumps(_readable(row), ensure_ascii=False) + "\n")
             temporary.replace(path)
         except OSError as exc:
+            with suppress(OSError):
+                temporary.unlink()
             raise JournalError(f"cannot write {path}: {exc.strerror}; check --export-journal") from exc
+        except sqlite3.Error as exc:
+            raise self._error(exc) from exc
         return count
 
     def load(self, path: Path) -> int:
-        """Take in what `export` wrote; return how many completions. Keys are made anew from the content."""
-        self._db.execute("BEGIN")
+        """Take in what `export` wrote, all or nothing; return how many completions.
+
+        Keys are made anew from the content.
+        """
         count = 0
-        for count, (request, completion) in enumerate(_recorded(path), start=1):  # noqa: B007
-            self.put(request, completion)
-        self._db.execute("COMMIT")
+        try:
+            with self._db:
+                self._db.execute("BEGIN")
+                for count, (request, completion) in enumerate(_recorded(path), start=1):  # noqa: B007
+                    self.put(request, completion)
+        except sqlite3.Error as exc:
+            raise self._error(exc) from exc
         return count
 
 
@@ -156,7 +195,9 @@ def _still_right(completion: Completion, limit_then: int | None, limit_now: int 
     """Would the server give the same text today, under another `max_tokens`?"""
     if completion.failure == "length":
         return limit_then == limit_now or (None not in (limit_then, limit_now) and limit_now < limit_then)
-    return limit_now is None or limit_then == limit_now or completion.usage.output_tokens <= limit_now
+    if limit_now is None or (limit_then is not None and limit_then <= limit_now):
+        return True
+    return 0 < completion.usage.output_tokens <= limit_now  # 0: the server did not say how long it is
 
 
 def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
@@ -181,12 +222,25 @@ def _recorded(path: Path) -> Iterator[tuple[Request, Completion]]:
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):  # noqa: B007
-                record = json.loads(line)
-                messages = tuple(Message(m["role"], m["content"]) for m in record["messages"])
-                sampling = Sampling(**record["sampling"])
-                request = Request(record["stage"], record["model"], messages, sampling, record["draw"])
-                yield request, Completion(record["text"], record["failure"], Usage(**record["usage"]))
+                yield _read_back(json.loads(line))
     except OSError as exc:
         raise JournalError(f"cannot read {path}: {exc.strerror}; check --replay") from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, LookupError, TypeError, RecursionError) as exc:
         raise JournalError(f"{path}, line {number}: not a recorded completion; write it with --export-journal") from exc
+
+
+def _read_back(record: dict[str, Any]) -> tuple[Request, Completion]:
+    """The other way round from `_readable`. Raises ValueError, KeyError or TypeError for anything else."""
+    texts = [record[name] for name in ("stage", "model", "draw", "text")]
+    messages = tuple(Message(turn["role"], turn["content"]) for turn in record["messages"])
+    sampling, usage = Sampling(**record["sampling"]), Usage(**record["usage"])
+    texts += [text for message in messages for text in (message.role, message.content)]
+    tokens = (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is missing")
+    if not all(isinstance(count, int) and 0 <= count <= LARGEST for count in (*tokens, sampling.max_tokens or 0)):
+        raise TypeError("a count is not a whole number")
+    if record["failure"] not in (None, "length", "content_filter"):
+        raise ValueError("an unknown failure")
+    request = Request(record["stage"], record["model"], messages, sampling, record["draw"])
+    return request, Completion(record["text"], record["failure"], usage)

@@ -50,12 +50,13 @@ class Ledger:
     def reserve(self, request: Request, config: LLMConfig) -> Decimal:
         """Set aside what the request may cost; raises BudgetReached when the budget does not hold it."""
         if self.max_calls is not None and self.calls + self.in_flight >= self.max_calls:
-            raise BudgetReached(f"the budget of --max-calls {self.max_calls} is used up")
+            raise BudgetReached(f"the budget of --max-calls {self.max_calls} is used up; raise it to go on")
         estimate = Decimal(0)
         if self.max_cost is not None:
             estimate = config.cost(estimated_tokens(request), self._expected_output(request))
             if self.cost + self._reserved + estimate > self.max_cost:
-                raise BudgetReached(f"the budget of --max-cost {self.max_cost} is used up ({self.cost:.4f} spent)")
+                spent = f"{self.cost:.4f} spent, and the next call may cost {estimate:.4f}"
+                raise BudgetReached(f"the budget of --max-cost {self.max_cost} is used up ({spent}); raise it to go on")
         self._reserved += estimate
         self.in_flight += 1
         return estimate
@@ -71,11 +72,15 @@ class Ledger:
         self.in_flight -= 1
 
     def paid(self, request: Request, completion: Completion, config: LLMConfig) -> None:
-        use, usage = self.stages[request.stage], completion.usage
         if completion.failure == "unavailable":
-            use.unavailable += 1
+            self.stages[request.stage].unavailable += 1
             return
-        use.calls += 1
+        self.stages[request.stage].calls += 1
+        self.wasted(request, completion.usage, config)
+
+    def wasted(self, request: Request, usage: Usage, config: LLMConfig) -> None:
+        """Book tokens that make no call: those of a reply that has to be asked for again."""
+        use = self.stages[request.stage]
         use.usage += usage
         use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 

@@ -11,11 +11,10 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.concurrency import Gate, Window
-from utils.config import LLMConfig, RunConfig
+from utils.config import DEEPSEEK_KEY, LLMConfig, RunConfig
 from utils.errors import EndpointError, JournalError
 from utils.journal import Journal, request_key
 from utils.ledger import Ledger, estimated_tokens
@@ -88,21 +87,26 @@ class JournaledLLM:
             return stored
         task = self._under_way.get(key)
         if task is None:
-            reserved = self._ledger.reserve(request, self.config)
-            task = asyncio.create_task(self._fetch(request, key, reserved))
+            task = asyncio.create_task(self._fetch(request, key))
             self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        # Shielded: when the run stops, a call already paid for may still come home to the journal (`drain`).
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda done: self._settle(key, done))
+        # Not awaited itself: when the run stops, a call already paid for may still come home to the journal (`drain`).
+        await asyncio.wait((task,))
+        return task.result()
+
+    def _settle(self, key: bytes, task: asyncio.Task[Completion]) -> None:
+        self._under_way.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # looked at: the run may have stopped before anyone could hear of it
 
     def _request(self, stage: Stage, messages: tuple[Message, ...], draw: int) -> Request:
         sampling = self.config.sampling(stage)
         # Another --seed means other samples; greedy completions are the same whatever the seed.
-        return Request(
-            stage, self.model, messages, sampling, f"{self._run_seed}:{draw}" if sampling.temperature else str(draw)
-        )
+        greedy = sampling.temperature == 0
+        return Request(stage, self.model, messages, sampling, str(draw) if greedy else f"{self._run_seed}:{draw}")
 
-    async def _fetch(self, request: Request, key: bytes, reserved: Decimal) -> Completion:
+    async def _fetch(self, request: Request, key: bytes) -> Completion:
+        reserved = self._ledger.reserve(request, self.config)
         try:
             completion = await self._endpoint.send(request)
         finally:
@@ -189,10 +193,10 @@ class OpenAIEndpoint:
         self._gate = gate
         self._window = window
         self._ledger = ledger
-        self._key = config.api_key()
+        self._key = usable_key(config)
         self._client = client or make_client(config, self._key)
         self._sleep = sleep
-        self._health = Health()
+        self._health = Health(window.now)
 
     async def close(self) -> None:
         await self._client.close()
@@ -215,14 +219,15 @@ class OpenAIEndpoint:
             log.warning("no answer after %d attempts, the row waits for the next run: %s", attempts.faults, fault)
             return Completion("", "unavailable")
         finally:
-            self._ledger.retries += attempts.repeated
+            self._ledger.retries += retrying.statistics["attempt_number"] - 1
 
     async def _attempt(self, request: Request) -> Completion:
         async with self._gate.slot(self._window, PRIORITY.get(request.stage, 2), estimated_tokens(request)):
-            started = time.monotonic()
+            started = self._window.now()
             try:
                 completion = await self._post(request)
             except Fault as fault:
+                self._ledger.wasted(request, fault.usage, self._config)
                 if fault.throttled:
                     self._window.throttled(started, fault.wait or 1.0)
                 self._health.fault(fault, self._config.base_url)
@@ -249,6 +254,8 @@ class OpenAIEndpoint:
             result = sort_error(exc, self._config, self._key)
             if isinstance(result, Completion):
                 return result
+            if result is exc:
+                raise
             raise result from exc
         return read_completion(body)
 
@@ -259,10 +266,8 @@ class _Attempts:
     def __init__(self, max_retries: int) -> None:
         self._max_retries = max_retries
         self.faults = 0
-        self.repeated = -1
 
     def used_up(self, state: "RetryCallState") -> bool:
-        self.repeated = state.attempt_number - 1
         fault = state.outcome.exception() if state.outcome else None
         if isinstance(fault, Fault) and not fault.throttled:
             self.faults += 1
@@ -312,17 +317,29 @@ def request_body(request: Request, config: LLMConfig) -> dict[str, Any]:
 # --- Opening them for a run ------------------------------------------------------------------------
 
 
+def usable_key(config: LLMConfig) -> str:
+    """The key from the environment. Raises EndpointError where it is missing, or cannot stand in an HTTP header."""
+    key = config.api_key()
+    if not (key.isascii() and key.isprintable()):
+        name = config.api_key_env or DEEPSEEK_KEY
+        raise EndpointError(f"the key of {name} holds a character that no key has; copy it again, without quotes")
+    return key
+
+
 def check_keys(config: RunConfig) -> None:
-    """Raises EndpointError where a key is missing that the run will need."""
+    """Raises EndpointError where a key that the run will need is missing or cannot be one."""
     if not (config.offline or config.replay):
         for llm_config in (config.evol_llm_config, config.optim_llm_config):
-            llm_config.api_key()
+            usable_key(llm_config)
+
+
+Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, rpm and tpm
 
 
 def open_llms(config: RunConfig, journal: Journal, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
-    """The evol LLM and the optimizer LLM of a run. Where both use one server, they share its window."""
+    """The evol LLM and the optimizer LLM of a run. Where both use one server at one rate, they share its window."""
     gate = Gate(None if config.batch_size == "auto" else config.batch_size)
-    windows: dict[str, Window] = {}
+    windows: Windows = {}
 
     def opened(llm_config: LLMConfig) -> JournaledLLM:
         if config.offline:  # rows must not claim a model that has not written them
@@ -334,9 +351,7 @@ def open_llms(config: RunConfig, journal: Journal, ledger: Ledger) -> tuple[Jour
     return opened(config.evol_llm_config), opened(config.optim_llm_config)
 
 
-def _endpoint(
-    config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: dict[str, Window], ledger: Ledger
-) -> Endpoint:
+def _endpoint(config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Windows, ledger: Ledger) -> Endpoint:
     if config.replay:
         return ReplayEndpoint()
     if config.offline:
@@ -344,7 +359,8 @@ def _endpoint(
 
         return OfflineEndpoint()
     ceiling = None if config.batch_size == "auto" else config.batch_size
-    window = windows.setdefault(llm_config.base_url, Window(ceiling, llm_config.rpm, llm_config.tpm))
+    limits = (llm_config.base_url, llm_config.rpm, llm_config.tpm)
+    window = windows.setdefault(limits, Window(ceiling, llm_config.rpm, llm_config.tpm))
     return OpenAIEndpoint(llm_config, gate, window, ledger)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from utils.errors import DataError
 from utils.ledger import Ledger
 
 LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
@@ -29,14 +30,18 @@ def set_up_logging(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     handler.setLevel(level.upper())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.raiseExceptions = False  # a line that a full disk does not take is no reason for a traceback
     # run.log holds everything, so the loggers let it through; what is shown is the handler's choice.
     for name in ("auto-evol", "utils", "analyzer", "optimizer", "generator", "evolver"):
         logging.getLogger(name).setLevel(logging.DEBUG)
 
 
 def log_to_file(path: Path) -> logging.Handler:
-    """Add `run.log`; remove the handler when the run folder closes."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    """Add `run.log`; remove the handler when the run folder closes. Raises DataError where it cannot be written."""
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as exc:
+        raise DataError(f"cannot write {path}: {exc.strerror}; check permissions, or choose another --save-path") from exc
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)
     return handler

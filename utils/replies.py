@@ -621,6 +621,10 @@ class _ComparedCase(_Case):
     better: Annotated[Literal["first", "second", "tie"], BeforeValidator(_lowered)]
 
 
+class _EqualCase(_Case):
+    equal: bool
+
+
 def read_feedback(reply: str) -> tuple[tuple[FailedCase, ...], str]:
     """The failed cases and the feedback of an Analyzer's reply; one that is not JSON is feedback as it stands."""
     found = [value for value in _json_objects(reply) if "feedback" in value or "failed_cases" in value]
@@ -642,6 +646,11 @@ def read_findings(reply: str, count: int) -> dict[int, Finding]:
 def read_comparison(reply: str, count: int) -> dict[int, Literal["first", "second", "tie"]]:
     """Which rewrite a judge prefers, by case id, for each case 1..count that can be read."""
     return {case: item.better for case, item in _read_cases(reply, count, _ComparedCase).items()}
+
+
+def read_equality(reply: str, count: int) -> dict[int, bool]:
+    """Whether a judge finds two instructions equal, by case id, for each case 1..count that can be read."""
+    return {case: item.equal for case, item in _read_cases(reply, count, _EqualCase).items()}
 
 
 def _read_cases(reply: str, count: int, model: type[Item]) -> dict[int, Item]:

@@ -40,6 +40,11 @@ def rejected_records(rows: Spool) -> Iterator[dict[str, Any]]:
     return (record for _, (kind, record) in rows.items() if kind != "evolved")
 
 
+def generation_of(outcome: RowOutcome) -> int:
+    """The round that a row is of: its own number in a pool, else the rounds that its trajectory went through."""
+    return len(outcome.trajectory.stages) if outcome.generation is None else outcome.generation
+
+
 def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
     """The record of a row that passed."""
     trajectory, seed = outcome.trajectory, outcome.seed
@@ -49,7 +54,7 @@ def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
         response=outcome.answer.text if outcome.answer else "",
         seed_instruction=seed.text,
         seed_response=seed.reference,
-        generation=len(trajectory.stages),
+        generation=generation_of(outcome),
         method_id=trajectory.stages[-1].method_id if trajectory.stages else None,
         model=model,
         stages=list(trajectory.stages),
@@ -76,7 +81,7 @@ def reject(outcome: RowOutcome) -> Reject:
         response=outcome.answer.text if outcome.answer else None,
         reply=trajectory.reply if not trajectory.stages else None,
         reason=outcome.verdict.reason or "",
-        generation=len(trajectory.stages),
+        generation=generation_of(outcome),
         attempts=outcome.attempts,
     )
 

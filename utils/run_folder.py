@@ -83,11 +83,12 @@ class RunFolder:
         shelf = self._next_shelf()
         try:
             shelf.mkdir(parents=True)
+            if self.result.exists():  # a copy, first: the result stays in its place until the new one replaces it
+                shutil.copy2(self.result, shelf / self.result.name)
             for path in former:
                 path.rename(shelf / path.name)
-            if self.result.exists():  # a copy: the result stays in its place until the new one replaces it
-                shutil.copy2(self.result, shelf / self.result.name)
         except OSError as exc:
+            (shelf / self.result.name).unlink(missing_ok=True)  # half a copy
             raise DataError(f"cannot keep the former result in {shelf}: {exc.strerror}; make room, run again") from exc
 
     def _is_of(self, config: RunConfig) -> bool:

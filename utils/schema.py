@@ -97,9 +97,15 @@ class SeedInstruction:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+BREADTH = "breadth"  # the one operation of Evol-Instruct that leaves the given task
+
+
 @dataclass(frozen=True)
 class Method:
-    """An evolving method: the prompt that tells the evol LLM how to rewrite (paper, section 3)."""
+    """An evolving method: the prompt that tells the evol LLM how to rewrite (paper, section 3).
+
+    `name` is what an operation of Evol-Instruct is called; stages then show it in place of the hash.
+    """
 
     text: str
     origin: str
@@ -108,8 +114,13 @@ class Method:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hexadecimal digits that depend on the text alone."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+        """The operation's name, or twelve hexadecimal digits that depend on the text alone."""
+        return self.name or hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    @property
+    def in_breadth(self) -> bool:
+        """Does it make a new instruction of the same field, instead of a harder version of the given one?"""
+        return self.name == BREADTH
 
 
 # --- Verdicts: passed, failed with a reason, or unscored ---------------------------------------
@@ -158,6 +169,10 @@ class Rewrite:
     instruction: str
     method_id: str
 
+    @property
+    def in_breadth(self) -> bool:
+        return self.method_id == BREADTH
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -175,6 +190,7 @@ class Trajectory:
 
 
 LABELS = ("stagnant", "unsolvable", "lost", "leaked")
+EQUAL = "equal"  # Evol-Instruct's first elimination rule, found by a judge of its own: no information gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +236,17 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """Where one seed ended after up to `attempts` tries; `answer` is None where none was asked for."""
+    """Where one seed ended after up to `attempts` tries; `answer` is None where none was asked for.
+
+    `generation` is set where every generation is a row of its own: the round that this row is of.
+    """
 
     trajectory: Trajectory
     verdict: Verdict
     finding: Finding | None = None
     answer: Answer | None = None
     attempts: int = 1
+    generation: int | None = None
 
     @property
     def seed(self) -> SeedInstruction:
@@ -270,7 +290,7 @@ class CandidateScore:
     @property
     def by_judge(self) -> int:
         """Failures that only the judge saw; rules found the others."""
-        return sum(self.failures[label] for label in LABELS)
+        return sum(self.failures[label] for label in (*LABELS, EQUAL))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,24 @@ if TYPE_CHECKING:
 
 
 class Fault(Exception):
-    """A fault that asking again may cure. `wait` is what the server asked for, in seconds."""
+    """A fault that asking again may cure.
 
-    def __init__(self, cause: str, wait: float | None = None, throttled: bool = False, connection: bool = False):
+    `wait` is what the server asked for, in seconds; `usage` what it has charged for a reply of no use.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        wait: float | None = None,
+        throttled: bool = False,
+        connection: bool = False,
+        usage: Usage = Usage(),  # noqa: B008 - frozen
+    ) -> None:
         super().__init__(cause)
         self.wait = wait
         self.throttled = throttled
         self.connection = connection
+        self.usage = usage
 
 
 def read_completion(body: bytes) -> Completion:
@@ -37,25 +48,40 @@ def read_completion(body: bytes) -> Completion:
         message, reason = choice["message"], choice.get("finish_reason")
         content = message.get("content") or message.get("refusal") or ""
         text = strip_reasoning(content).strip().encode("utf-8", "replace").decode()
-        usage = _usage(reply.get("usage") or {})
-    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        usage = _usage(reply.get("usage"))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise Fault("the server answered 200 without a usable completion") from exc
     if reason in ("length", "content_filter"):
         return Completion(text, reason, usage)
+    if reason in BROKEN_OFF:
+        raise Fault(f"the server broke the answer off ({reason})", usage=usage)
     if not text:
-        raise Fault("the server answered 200 with an empty text")
+        raise Fault("the server answered 200 with an empty text", usage=usage)
     return Completion(text, None, usage)
 
 
-def _usage(reported: dict[str, Any]) -> Usage:
-    details = reported.get("prompt_tokens_details") or {}
-    cached = reported.get("prompt_cache_hit_tokens") or details.get("cached_tokens") or 0
-    return Usage(int(reported.get("prompt_tokens") or 0), int(reported.get("completion_tokens") or 0), int(cached))
+def _usage(reported: Any) -> Usage:
+    """Tokens as far as they can be read: accounts that are odd must not cost an answer."""
+    details = _field(reported, "prompt_tokens_details")
+    cached = _tokens(reported, "prompt_cache_hit_tokens") or _tokens(details, "cached_tokens")
+    return Usage(_tokens(reported, "prompt_tokens"), _tokens(reported, "completion_tokens"), cached)
 
 
+def _field(container: Any, name: str) -> Any:
+    return container.get(name) if isinstance(container, dict) else None
+
+
+def _tokens(container: Any, name: str) -> int:
+    value = _field(container, name)
+    return int(value) if isinstance(value, int | float) and 0 <= value <= MOST_TOKENS else 0
+
+
+MOST_TOKENS = 2**53
+BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # finish reasons of gateways, vLLM, DeepSeek
 QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"}
 FILTER_CODES = {"content_filter", "content_policy_violation", "data_inspection_failed"}
-TOO_LONG_CODES = {"context_length_exceeded", "string_above_max_length"}
+TOO_LONG_CODES = {"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"}
+LONGEST_ASKED = 86_400.0  # seconds; a server that asks for more is not taken at its word
 RETRYABLE_STATUS = {408, 409, 425, 429}
 
 
@@ -64,14 +90,17 @@ def sort_error(exc: Exception, config: LLMConfig, key: str) -> Exception | Compl
 
     An error that is none of the SDK's or the network's comes back as it is: it is a bug, and must show.
     """
+    import httpx2
     import openai
 
     if isinstance(exc, openai.APIStatusError):
         return _sort_status(exc, config, key)
-    if isinstance(exc, TimeoutError | openai.APITimeoutError):
+    cause = exc.__cause__ or exc
+    # The aiohttp transport reports a refused or reset connection as a time-out of connecting.
+    timed_out = isinstance(exc, TimeoutError | openai.APITimeoutError) and not isinstance(cause, httpx2.ConnectTimeout)
+    if timed_out:
         return Fault(f"no answer within {config.timeout:g} s")
     if isinstance(exc, openai.APIConnectionError | OSError):
-        cause = exc.__cause__ or exc
         return Fault(_redact(str(cause) or type(cause).__name__, key), connection=True)
     if isinstance(exc, openai.OpenAIError | ValueError):
         return Fault(_redact(f"the server's reply cannot be read: {exc}", key))
@@ -80,7 +109,7 @@ def sort_error(exc: Exception, config: LLMConfig, key: str) -> Exception | Compl
 
 def _sort_status(exc: "openai.APIStatusError", config: LLMConfig, key: str) -> Exception | Completion:
     status, codes = exc.status_code, {str(exc.code), str(exc.type)}
-    said = _redact(_said(exc), key)
+    said = _said(exc, key)
     if status == 402 or codes & QUOTA_CODES:
         return EndpointError(f"quota or balance exhausted at {config.base_url} ({said}); top up, then run again")
     if status in RETRYABLE_STATUS or status >= 500:
@@ -99,10 +128,9 @@ def _sort_status(exc: "openai.APIStatusError", config: LLMConfig, key: str) -> E
     return EndpointError(f"{config.base_url} rejects the request (HTTP {status}: {said}); check the llm-config")
 
 
-def _said(exc: "openai.APIStatusError") -> str:
-    """The server's own words, on one line of bounded length."""
-    body = exc.body if isinstance(exc.body, dict) else {}
-    return " ".join(str(body.get("message") or exc.message).split())[:300]
+def _said(exc: "openai.APIStatusError", key: str) -> str:
+    """The server's own words, on one line of bounded length; cut last, as half a key would be no key to `_redact`."""
+    return _redact(str(_field(exc.body, "message") or exc.body or exc.message), key)[:300]
 
 
 def _redact(text: str, key: str) -> str:
@@ -119,9 +147,10 @@ def retry_after(headers: Any) -> float | None:
     if (value := _number(asked)) is not None:
         return value
     try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except ValueError:
+        value = max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
+    return value if value < LONGEST_ASKED else None
 
 
 def _number(text: str) -> float | None:
@@ -129,4 +158,4 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if 0 <= value < 86_400 else None
+    return value if 0 <= value < LONGEST_ASKED else None

@@ -45,6 +45,8 @@ class Race:
     def work(self) -> dict[int, range]:
         """The groups that each candidate is to be measured on in this round; empty when the race is over."""
         running = self._running()
+        if not running:
+            return {}
         opening = not any(self._next_group.values())
         free = max(self._width, len(running) if opening else 1)
         share = free // len(running) if opening else free

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from utils.schema import LABELS, PASSED, Answer, Finding, Verdict, failed, unscored
+from utils.schema import EQUAL, LABELS, PASSED, Answer, Finding, Verdict, failed, unscored
 from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule
 
 LEARNING_FATAL = frozenset(LABELS)  # all labels count in learning,
-FINAL_FATAL = frozenset(LABELS) - {"stagnant"}  # in the final run a rewrite that is no harder is kept, and marked
+FINAL_FATAL = frozenset({*LABELS, EQUAL}) - {"stagnant"}  # in the final run a rewrite that is no harder is kept, and marked
 
 OTHER_REASONS = {
     "unreadable": "the reply had no readable result under the heading #Finally Rewritten Instruction#",
@@ -16,6 +16,7 @@ OTHER_REASONS = {
     "unsolvable": "the rewrite cannot be answered correctly and completely",
     "lost": "the rewrite has lost something that the original needs",
     "leaked": "the rewrite gives the solution away",
+    "equal": "the rewrite demands just what its parent does: the same constraints, the same depth and breadth",
 }
 RULE_REASONS = {rule.name: rule.why for rule in (*REWRITE_RULES, *ANSWER_RULES)}
 
