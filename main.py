@@ -16,30 +16,52 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
 from dotenv import load_dotenv
 
-from analyzer import analyze, compare, judge
-from evolver import Choose, evolve, initial_method
-from generator import Roles, answer, groups_of_ten, run_group
+from analyzer import analyze, compare, equal, judge
+from evolver import Choose, evolve, initial_method, operation, six_operations
+from generator import Roles, answer, groups_of_ten, run_group, run_pool
 from optimizer import optimize
 from utils.concurrency import for_each, together
-from utils.config import RunConfig, parse_arguments
+from utils.config import EVOL_INSTRUCT, RunConfig, parse_arguments
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.errors import AutoEvolError, BudgetReached, ConfigError, EndpointError, Interrupted, RetentionError
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM, check_keys, close_llms, open_llms
 from utils.logs import Progress, set_up_logging
-from utils.results import evolved_records, method_record, outcome_record, rejected_records, set_aside_record, write_rows
+from utils.overlap import NearCopies
+from utils.results import (
+    evolved_records,
+    method_record,
+    near_copy_record,
+    outcome_record,
+    rejected_records,
+    set_aside_record,
+    write_rows,
+)
 from utils.run_folder import RunFolder, check_output
-from utils.schema import Candidate, CandidateScore, Feedback, Finding, Method, RowOutcome, SeedInstruction, Trajectory
+from utils.schema import (
+    BREADTH,
+    EQUAL,
+    UNJUDGED,
+    Candidate,
+    CandidateScore,
+    Feedback,
+    Finding,
+    Method,
+    RowOutcome,
+    SeedInstruction,
+    Trajectory,
+)
 from utils.spool import Spool
 from utils.summary import Summary, as_text, rate_text, summarize
 from validator import (
@@ -49,6 +71,7 @@ from validator import (
     best_of,
     check_answer,
     check_finding,
+    choose_portfolio,
     complexity_score,
     explain,
     first_rewrite_rule,
@@ -84,7 +107,7 @@ async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence
             break
         if step < config.max_steps:
             cases = await evolve_train(kit, best.method, train)
-    return Learned(best.method, history)
+    return Learned(choose_portfolio(best, history, config.methods), history)
 
 
 async def measure(kit: Kit, method: Method, groups: Iterable[Sequence[SeedInstruction]]) -> tuple[RowOutcome, ...]:
@@ -152,20 +175,38 @@ async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[Candidate
     return best_of([best, *scores], margins)
 
 
-async def generate(kit: Kit, seeds: SeedSet, choose: Choose, rows: Spool) -> None:
+async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool) -> None:
     """Evolve and answer the whole data set, in groups of ten that know nothing of each other."""
     config = kit.config
-    roles = kit.roles(choose, config.generations, judged=config.judge == "all", final=True)
     chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
     total = min(TEST_RUN_ROWS, len(seeds)) if config.test_run else len(seeds)
     with Progress("evolving", total, kit.ledger, config.quiet) as progress:
 
         async def work(group: Sequence[SeedInstruction]) -> None:
-            outcomes = await run_group(group, roles, config.attempts)
-            rows.put_many((outcome.seed.id, outcome_record(outcome, kit.evol.model)) for outcome in outcomes)
-            progress.done(len(outcomes), sum(not outcome.verdict.passed for outcome in outcomes))
+            outcomes = await evolve_group(kit, group, methods)
+            rows.put_many(
+                (config.row_key(o.seed.id, o.generation), outcome_record(o, kit.evol.model)) for o in outcomes
+            )
+            progress.done(len(group), sum(not outcome.verdict.passed for outcome in outcomes))
 
         await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
+
+
+async def evolve_group(kit: Kit, group: Sequence[SeedInstruction], methods: Sequence[Method]) -> list[RowOutcome]:
+    """All rounds of ten rows: the last one is the row, or every one where generations are kept."""
+    config = kit.config
+    judged = config.judge == "all"
+
+    def choose(seed: SeedInstruction, number: int) -> Method:
+        random = Random(f"{config.seed}:{seed.id}:{number}")
+        return operation(BREADTH) if random.random() < config.breadth else random.choice(methods)
+
+    def roles_of(generation: int) -> Roles:
+        return kit.roles(lambda seed, _: choose(seed, generation), rounds=1, judged=judged, final=True)
+
+    if config.keeps_generations:
+        return await run_pool(group, roles_of, config.generations, config.attempts)
+    return await run_group(group, kit.roles(choose, config.generations, judged, final=True), config.attempts)
 
 
 # --- What a run is made of -------------------------------------------------------------------------
@@ -184,19 +225,31 @@ class Kit:
         """The roles as a group of rows needs them. The final run keeps what is merely no harder, or unjudged."""
         return Roles(
             evolve=lambda seed, reason: evolve(self.evol, seed, choose, rounds, first_rewrite_rule, reason),
-            judge=partial(judge, self.optim) if judged else None,
+            judge=self.judges(judged),
             answer=partial(answer, self.evol),
             check_finding=partial(check_finding, fatal=FINAL_FATAL if final else LEARNING_FATAL, keep_unjudged=final),
             check_answer=check_answer,
             explain=explain,
         )
 
+    def judges(self, labels: bool) -> Callable[[Mapping[int, Trajectory]], Awaitable[dict[int, Finding]]] | None:
+        """What reads rewrites besides the rules: the judge of labels, Evol-Instruct's equality judge, both, none."""
+        if self.config.method != EVOL_INSTRUCT:
+            return partial(judge, self.optim) if labels else None
+
+        async def both(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
+            found = judge(self.optim, cases) if labels else unlabelled(cases)
+            findings, equals = await together(found, equal(self.optim, cases))
+            return {case_id: with_equality(finding, equals.get(case_id)) for case_id, finding in findings.items()}
+
+        return both
+
 
 @dataclass(frozen=True)
 class Learned:
-    """The best method, and every method that was measured on the way."""
+    """The methods that the final run draws from, best first, and every method that was measured on the way."""
 
-    method: Method
+    methods: Sequence[Method]
     history: Sequence[Candidate] = ()
 
 
@@ -207,18 +260,42 @@ def pairs_of(best: CandidateScore, rival: CandidateScore) -> list[tuple[Trajecto
     return [(of_best[row_id], of_rival[row_id]) for row_id in sorted(of_best.keys() & of_rival.keys())]
 
 
+async def unlabelled(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
+    """Findings of nobody: without labels, as the judge of labels is switched off."""
+    return {case_id: Finding(()) for case_id in cases}
+
+
+def with_equality(finding: Finding, is_equal: bool | None) -> Finding:
+    """`finding` with the equality judge's label before its own; unscored where that judge could not tell."""
+    if is_equal is None:
+        return UNJUDGED
+    return replace(finding, labels=(EQUAL, *(finding.labels or ()))) if is_equal else finding
+
+
+def set_near_copies_aside(seeds: SeedSet, rows: Spool, max_overlap: float) -> None:
+    """Eliminate new instructions that nearly repeat another row's, in the order of rows, not of their making."""
+    near = NearCopies(max_overlap)
+    for seed in seeds:
+        near.add_seed(seed.id, seed.text)
+    for key, (kind, record) in rows.items():
+        if kind == "evolved" and record["generation"] and near.check(record["id"], record["instruction"]):
+            rows.put(key, near_copy_record(record))
+
+
 def failed_ids(history: Sequence[Candidate]) -> Iterator[int]:
     """The dev rows that methods have failed on so far, once for each failure."""
     return (o.seed.id for candidate in history for o in candidate.score.outcomes if o.verdict.failed)
 
 
-async def find_method(kit: Kit, seeds: SeedSet) -> Learned:
-    """The method that `--method` asks for: learned, or read from a file."""
+async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
+    """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = kit.config
+    if config.method == EVOL_INSTRUCT:
+        return Learned(six_operations())
     if config.method != "auto":
-        return Learned(read_method_file(Path(config.method)))
+        return Learned([read_method_file(Path(config.method))])
     if config.max_steps == 0:
-        return Learned(initial_method())
+        return Learned([initial_method()])
     train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
     return await learn_method(kit, seeds.get(train_ids), seeds.get(dev_ids))
 
@@ -231,7 +308,7 @@ def read_method_file(path: Path) -> Method:
         raise ConfigError(f"--method: cannot read {path} ({exc}); give auto or the path of a method file") from exc
     if not text:
         raise ConfigError(f"--method: {path} is empty; give auto or the path of a method file")
-    return Method(text, origin="file", name=path.name)
+    return Method(text, origin="file")
 
 
 async def run(config: RunConfig, seeds: SeedSet, folder: RunFolder, rows: Spool) -> tuple[Summary, Learned]:
@@ -241,21 +318,24 @@ async def run(config: RunConfig, seeds: SeedSet, folder: RunFolder, rows: Spool)
     evol, optim = open_llms(config, folder.journal, ledger)
     kit = Kit(evol, optim, config, ledger)
     try:
-        learned = await find_method(kit, seeds)
+        learned = await find_methods(kit, seeds)
         methods = (
             method_record(candidate, complexity_score(candidate.score.outcomes)) for candidate in learned.history
         )
         folder.write_lines("methods.jsonl", methods)
-        folder.write("best_method.txt", learned.method.text + "\n")
-        await generate(kit, seeds, lambda *_: learned.method, rows)
+        if config.method != EVOL_INSTRUCT:
+            folder.write("best_method.txt", learned.methods[0].text + "\n")
+        await generate(kit, seeds, learned.methods, rows)
     except BudgetReached:
         await asyncio.gather(evol.drain(), optim.drain())  # paid calls come home before the run stops
         raise
     finally:
         await close_llms(evol, optim)
+    if config.max_overlap < 1:
+        set_near_copies_aside(seeds, rows, config.max_overlap)
     write_rows(folder.result, evolved_records(rows))
     folder.write_lines("rejects.jsonl", rejected_records(rows))
-    summary = summarize(rows, learned.method, learned.history, ledger, time.monotonic() - started)
+    summary = summarize(rows, learned.methods, learned.history, ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return summary, learned
 
@@ -296,9 +376,9 @@ def execute(config: RunConfig, command: str) -> None:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
         seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
-        if config.method != "auto":
+        if config.method not in ("auto", EVOL_INSTRUCT):
             read_method_file(Path(config.method))  # no such file, or too few seeds: say so now
-        elif config.max_steps:
+        elif config.method == "auto" and config.max_steps:
             split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
         check_output(config.save_path, "--save-path")
         if config.export_journal:
@@ -307,7 +387,7 @@ def execute(config: RunConfig, command: str) -> None:
         folder = stack.enter_context(RunFolder(config))
         rows = stack.enter_context(Spool(scratch / "rows.sqlite"))
         set_aside = [] if config.test_run else seeds.set_aside
-        rows.put_many((row.id, set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
+        rows.put_many((config.row_key(row.id, 1), set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
         try:
             summary, learned = asyncio.run(stoppable(run(config, seeds, folder, rows)))
         except (Interrupted, BudgetReached) as exc:

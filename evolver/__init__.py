@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+from evolver.operations import operation, six_operations
 from utils.llm import LLM
 from utils.prompts import fill, template, user
 from utils.replies import read_rewrite
 from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
+
+__all__ = ["CheckRewrite", "Choose", "evolve", "initial_method", "operation", "six_operations"]
 
 Choose = Callable[[SeedInstruction, int], Method]  # which method rewrites this seed in this round (from 1)
 CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of the rule that it breaks

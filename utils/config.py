@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from utils.errors import ConfigError, EndpointError
 from utils.schema import Sampling
 
+EVOL_INSTRUCT = "evol-instruct"
 DEEPSEEK_URL = "https://api.deepseek.com"
 DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
 SUFFIXES = (".json", ".jsonl", ".parquet")
@@ -117,6 +118,10 @@ class RunConfig(BaseModel):
     optim_llm_config: LLMConfig = LLMConfig()
     offline: bool = False
     method: str = "auto"
+    methods: Annotated[int, Field(ge=1)] = 1
+    breadth: Annotated[float, Field(ge=0, le=1)] = 0.0
+    keep_generations: bool | None = None
+    max_overlap: Annotated[float, Field(ge=0, le=1)] = 0.7
     judge: Literal["all", "dev", "off"] = "all"
     generations: Annotated[int, Field(ge=0)] = 1
     attempts: Annotated[int, Field(ge=1)] = 2
@@ -146,6 +151,16 @@ class RunConfig(BaseModel):
     @property
     def run_folder(self) -> Path:
         return self.save_path.with_suffix(".run")
+
+    @property
+    def keeps_generations(self) -> bool:
+        """Is every generation a row of its own? As in the paper, the default for Evol-Instruct."""
+        kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
+        return kept and self.generations > 0
+
+    def row_key(self, row_id: int, generation: int | None) -> int:
+        """Rows by id, then by generation where these are kept."""
+        return row_id * max(1, self.generations) + (generation or 1) - 1
 
     @property
     def groups_at_once(self) -> int:
@@ -204,7 +219,10 @@ def build_parser() -> argparse.ArgumentParser:
     flag("--seed", metavar="N", help="of the split and of all draws (42)")
     flag("--batch-size", metavar="N|auto", help="requests in flight, over both LLMs (10)")
     learning = parser.add_argument_group("learning")
-    learning.add_argument("--method", metavar="auto|FILE", help="learn a method, or read one (auto)")
+    learning.add_argument(
+        "--method", metavar="auto|evol-instruct|FILE", help="learn a method, draw six operations, or read one (auto)"
+    )
+    learning.add_argument("--methods", metavar="K", help="draw from the K best methods that differ in effect (1)")
     learning.add_argument("--max-steps", "--max-step", metavar="N", help="steps of learning; 0: initial method (3)")
     learning.add_argument("--loop", metavar="N", help="rounds of evolving per trajectory in learning (3)")
     learning.add_argument("--candidate-size", metavar="N", help="candidate methods per step (5)")
@@ -213,6 +231,11 @@ def build_parser() -> argparse.ArgumentParser:
     final = parser.add_argument_group("final run")
     final.add_argument("--test-run", metavar="0|1", help="1: run with the first ten seeds only (0)")
     final.add_argument("--generations", metavar="N", help="rounds of evolving; 0: seeds as they are (1)")
+    final.add_argument(
+        "--keep-generations", action=argparse.BooleanOptionalAction, help="every round a row (with evol-instruct: yes)"
+    )
+    final.add_argument("--breadth", metavar="SHARE", help="share of rows that go in breadth: a new task (0)")
+    final.add_argument("--max-overlap", metavar="X", help="ROUGE-L with another row that makes a near copy (0.7)")
     final.add_argument("--attempts", metavar="N", help="tries per row before it is eliminated (2)")
     final.add_argument("--save-path", metavar="FILE", help=".json .jsonl .parquet (evolution_result.json)")
     final.add_argument("--min-retention", metavar="SHARE", help="exit 4 when a smaller share of rows survives")

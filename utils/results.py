@@ -30,6 +30,12 @@ def set_aside_record(row_id: int, text: str, reason: str) -> Record:
     return ["set_aside", asdict(Reject(row_id, text, None, None, None, reason, 0, 0))]
 
 
+def near_copy_record(record: dict[str, Any]) -> Record:
+    """An evolved row that turned out to nearly repeat another one's instruction."""
+    texts = (record["seed_instruction"], record["instruction"], record["response"], None)
+    return ["eliminated", asdict(Reject(record["id"], *texts, "near_copy", record["generation"], 1))]
+
+
 def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:
     """What the result file holds, in seed order."""
     return (record for _, (kind, record) in rows.items() if kind == "evolved")

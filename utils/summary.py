@@ -51,7 +51,7 @@ class Summary(BaseModel):
     set_aside: dict[str, int]
     unavailable: int
     retention: float
-    best_method: str | None
+    used_methods: list[str]
     methods: list[MethodSummary]
     stages: dict[str, StageSummary]
     calls: int
@@ -69,7 +69,9 @@ class Summary(BaseModel):
         return self.rows_in == self.evolved + lost
 
 
-def summarize(rows: Spool, method: Method, history: Sequence[Candidate], ledger: Ledger, seconds: float) -> Summary:
+def summarize(
+    rows: Spool, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
+) -> Summary:
     """Count the spooled rows by what became of them, and add what was used."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for _, (kind, record) in rows.items():
@@ -82,7 +84,7 @@ def summarize(rows: Spool, method: Method, history: Sequence[Candidate], ledger:
         set_aside=dict(counts["set_aside"].most_common()),
         unavailable=counts["unavailable"].total(),
         retention=evolved / total,
-        best_method=method.id,
+        used_methods=[method.id for method in methods],
         methods=[_method(candidate) for candidate in history],
         stages={name: _stage(use) for name, use in sorted(ledger.stages.items())},
         calls=ledger.calls,

@@ -1,5 +1,6 @@
 """Validator: rules and findings become verdicts, verdicts a failure rate, rates the best method. No LLM, no I/O."""
 
+from validator.portfolio import choose_portfolio
 from validator.race import Race, likely_failures_first
 from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule, first_rewrite_rule
 from validator.score import best_of, complexity_score, leaders
@@ -14,6 +15,7 @@ __all__ = [
     "best_of",
     "check_answer",
     "check_finding",
+    "choose_portfolio",
     "complexity_score",
     "explain",
     "first_answer_rule",

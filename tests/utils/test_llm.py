@@ -420,7 +420,7 @@ def test_the_key_is_in_no_error_no_log_and_no_journal(act, tmp_path, caplog):
             return f"{results} {on.ledger}"
 
     caplog.set_level(logging.DEBUG)
-    with MisbehavingServer(lambda request: act if "hello" in str(request.body) else answered()) as server:
+    with MisbehavingServer([act]) as server:
         said = settle(asking(server.url))
         assert all(KEY in request.headers["authorization"] for request in server.received)
     said += caplog.text + "".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir())

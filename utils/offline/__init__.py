@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from utils.errors import ConfigError
 from utils.offline.answering import respond
 from utils.offline.improving import analyze, optimize
-from utils.offline.judging import compare, judge
+from utils.offline.judging import compare, equality, judge
 from utils.offline.rewriting import evolve
 from utils.schema import Completion, Request, Usage
 
@@ -23,6 +23,7 @@ STAGES: Mapping[str, Callable[[Request], str]] = {
     "respond": respond,
     "judge": judge,
     "compare": compare,
+    "equal": equality,
     "analyze": analyze,
     "optimize": optimize,
 }

@@ -44,6 +44,13 @@ def compare(request: Request) -> str:
     return _as_json(entries, dice("slips", request.draw, prompt))
 
 
+def equality(request: Request) -> str:
+    """The JSON that the equality prompt asks for: a rewrite that adds nothing, or only ornament, is equal."""
+    prompt = request.messages[-1].content
+    entries = [_equated(case) for case in read_cases(prompt)]
+    return _as_json(entries, dice("slips", request.draw, prompt))
+
+
 def faults(before: str, after: str) -> tuple[str, ...]:
     """Kinds of failure (`demands.DEMANDS`) that show in a rewrite; none for a sound one."""
     before, after = before.strip(), after.strip()
@@ -90,11 +97,16 @@ def _is_decoration(piece: str, tongue: str) -> bool:
 def _judged(case: Case, draw: str) -> dict[str, object]:
     stages = case.stages or ("", "")
     rng = dice("judge", draw, stages[0], stages[-1])
-    kinds = faults(stages[0], stages[-1])
+    kinds = () if case.text("Aim") else faults(stages[0], stages[-1])
     if rng.random() < (MISSED if kinds else FALSE_ALARM):
         kinds = () if kinds else (rng.choice(("stagnant", "unsolvable")),)
     labels = list(dict.fromkeys(BY_KIND[kind].label for kind in kinds)) or ["ok"]
     return {"case_id": case.id, "labels": labels, "note": "; ".join(NOTES[kind] for kind in kinds)}
+
+
+def _equated(case: Case) -> dict[str, object]:
+    before, after = case.stages or ("", "")
+    return {"case_id": case.id, "equal": bool({"unchanged", "stagnant"} & set(faults(before, after)))}
 
 
 def _compared(case: Case, draw: str) -> dict[str, object]:

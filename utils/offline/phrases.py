@@ -247,3 +247,19 @@ def spoken(language: str) -> str:
 def stem(phrase: str) -> str:
     """The part of a phrase that stands in every register."""
     return phrase.partition("~")[0]
+
+# New instructions of the same field, about some words of the given one.
+ANOTHER = {
+    "ko": (
+        "다음이 얽힌 드문 사례를 들어 설명해 주세요: {}",
+        "다음 개념들의 관계와 그 한계를 밝히세요: {}",
+        "다음을 소재로 문제를 만들고 채점 기준을 제시하세요: {}",
+        "다음 가운데 하나의 변화를 세 단계로 분석하세요: {}",
+    ),
+    "en": (
+        "Find an unusual case that involves these: {}",
+        "Explain how these ideas relate, and where they do not: {}",
+        "Write and mark a question about these: {}",
+        "Analyze how one of these changed in three stages: {}",
+    ),
+}

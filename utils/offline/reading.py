@@ -15,6 +15,7 @@ METHOD = "\n## Method\n"
 RULES = "\n## What holds for every method\n"
 RESULT = "#Finally Rewritten Instruction#:"
 INSTRUCTION = "\n#Instruction#:\n"
+NEW_INSTRUCTIONS = "You write new instructions."
 REASON = "\nReason: "
 CASES = "\nThe cases:\n"
 ANALYZED_METHOD = "\n## The method\n"
@@ -73,6 +74,11 @@ def read_evolve(prompt: str) -> EvolvePrompt:
     retry = prompt[result : instruction - len(INSTRUCTION)]
     reason = retry.partition(REASON)[2].partition("\n")[0]
     return EvolvePrompt(prompt[method : rules - len(RULES)].strip(), reason, prompt[instruction:])
+
+
+def in_breadth(prompt: str) -> bool:
+    """Is it prompts/evolve_breadth.txt? Its first words tell it from prompts/evolve.txt."""
+    return prompt.startswith(NEW_INSTRUCTIONS)
 
 
 def read_cases(prompt: str) -> tuple[Case, ...]:

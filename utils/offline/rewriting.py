@@ -10,7 +10,7 @@ from random import Random
 from utils.offline import phrases
 from utils.offline.answering import plain_answer
 from utils.offline.demands import DEMANDS, VARIETY, kind_of_reason, kinds_in, rate
-from utils.offline.reading import EvolvePrompt, dice, read_evolve
+from utils.offline.reading import EvolvePrompt, dice, in_breadth, read_evolve
 from utils.offline.wording import kind, korean_ending, language, particle, sentences, topic, words
 from utils.schema import Request
 
@@ -23,6 +23,8 @@ THREE_IF_ASKED = 0.7  # the same share under a method that asks for real difficu
 def evolve(request: Request) -> str:
     """A reply in the format of the paper (Auto Evol-Instruct, arXiv 2406.00770, section 3)."""
     prompt = read_evolve(request.messages[-1].content)
+    if in_breadth(request.messages[-1].content):
+        return _reply(language(prompt.instruction), [], _another(prompt), with_heading=True)
     fault = _fault(prompt, request.draw)
     rng = dice("phrases", request.draw, prompt.method, prompt.retry_reason, prompt.instruction)
     if fault in RESULTS:
@@ -32,6 +34,14 @@ def evolve(request: Request) -> str:
         added = constraints(prompt.instruction, prompt.method, rng)
         result = append(kept, added)
     return _reply(language(prompt.instruction), added, result, with_heading=fault != "heading")
+
+
+def _another(prompt: EvolvePrompt) -> str:
+    """A new instruction about some words of the given one."""
+    rng = dice("another", prompt.method, prompt.retry_reason, prompt.instruction)
+    found = [word for word in words(prompt.instruction) if len(word) > 1] or ["x"]
+    about = ", ".join(dict.fromkeys(rng.choices(found, k=7)))
+    return rng.choice(phrases.ANOTHER[_tongue(prompt.instruction)]).format(about)
 
 
 def constraints(instruction: str, method: str, rng: Random) -> list[str]:
