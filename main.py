@@ -224,7 +224,7 @@ class Kit:
     def roles(self, choose: Choose, rounds: int, judged: bool, final: bool) -> Roles:
         """The roles as a group of rows needs them. The final run keeps what is merely no harder, or unjudged."""
         return Roles(
-            evolve=lambda seed, reason: evolve(self.evol, seed, choose, rounds, first_rewrite_rule, reason),
+            evolve=lambda seed, reason, draw: evolve(self.evol, seed, choose, rounds, first_rewrite_rule, reason, draw),
             judge=self.judges(judged),
             answer=partial(answer, self.evol),
             check_finding=partial(check_finding, fatal=FINAL_FATAL if final else LEARNING_FATAL, keep_unjudged=final),
@@ -393,7 +393,7 @@ def execute(config: RunConfig, command: str) -> None:
         except (Interrupted, BudgetReached) as exc:
             raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
         if config.export_journal:
-            folder.journal.export(config.export_journal)
+            folder.journal.export(config.export_journal, config.recorded())
     print(as_text(summary, learned.history, config))
     check_outcome(config, summary)
 

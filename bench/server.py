@@ -46,18 +46,19 @@ class Bench:
             if seconds := self.latency(random):
                 stats["latency"] += seconds
                 await asyncio.sleep(seconds)
-            kind = FAULTS[int(random.random() / self.fault)] if self._strikes(random) else None
-            return self._reply(request, json.loads(raw), kind)
+            return self._reply(request, json.loads(raw), self._fault(random.random()))
         finally:
             stats["in_flight"] -= 1
 
-    def _strikes(self, random: Random) -> bool:
-        return bool(self.fault) and random.random() < self.fault * len(FAULTS)
+    def _fault(self, chance: float) -> str | None:
+        """The kind of fault that strikes, each with the same share of all requests."""
+        return FAULTS[int(chance / self.fault)] if chance < self.fault * len(FAULTS) * 0.999999 else None
 
     def _reply(self, request: web.Request, body: dict, kind: str | None) -> web.StreamResponse:
         self.stats["faults"] += kind is not None
         if kind == "reset":
-            request.transport.abort()
+            if request.transport:  # else the client has gone already
+                request.transport.abort()
             return web.Response()
         if kind in ("500", "429"):
             headers = {"Retry-After": "0.2"} if kind == "429" else {}

@@ -20,11 +20,18 @@ def initial_method() -> Method:
 
 
 async def evolve(
-    llm: LLM, seed: SeedInstruction, choose: Choose, rounds: int, check: CheckRewrite, reason: str = ""
+    llm: LLM,
+    seed: SeedInstruction,
+    choose: Choose,
+    rounds: int,
+    check: CheckRewrite,
+    reason: str = "",
+    draw: int = 0,
 ) -> Trajectory:
     """Rewrite `seed` up to `rounds` times, each stage made from the one before.
 
-    `reason` says why a former attempt at this seed was rejected; it makes the prompt another one.
+    `reason` says why a former attempt at this seed was rejected; it makes the prompt another one. `draw`
+    counts the attempts, from 0, so that a third one rejected for the same reason is asked anew as well.
     A stage that cannot be used ends the trajectory: `stopped` says why, `reply` holds its raw text.
     """
     retry = fill("retry", reason=reason) if reason else ""
@@ -33,7 +40,7 @@ async def evolve(
         method = choose(seed, number)
         frame = "evolve_breadth" if method.in_breadth else "evolve"
         prompt = fill(frame, method=method.text, retry=retry, instruction=trajectory.final)
-        completion = await llm.complete("evolve", user(prompt))
+        completion = await llm.complete("evolve", user(prompt), draw)
         rewrite = read_rewrite(completion.text, trajectory.final)
         if stopped := _why_stopped(completion, trajectory.final, rewrite, check):
             return Trajectory(seed, trajectory.stages, stopped, completion.text or None)

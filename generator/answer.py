@@ -5,14 +5,16 @@ from utils.prompts import user
 from utils.schema import Answer, Message, Trajectory
 
 
-async def answer(llm: LLM, trajectory: Trajectory) -> Answer:
+async def answer(llm: LLM, trajectory: Trajectory, draw: int = 0) -> Answer:
     """The LLM's answer to the final instruction of `trajectory`; `error` names a completion's failure.
+
+    `draw` counts the attempts at the row, from 0: a new attempt is answered anew, also to the same instruction.
 
     A seed that was not rewritten and has a reference keeps it: no call is made.
     """
     if not trajectory.stages and trajectory.seed.reference:
         return Answer(trajectory, trajectory.seed.reference)
-    completion = await llm.complete("respond", conversation(trajectory))
+    completion = await llm.complete("respond", conversation(trajectory), draw)
     return Answer(trajectory, completion.text, completion.failure)
 
 

@@ -17,11 +17,14 @@ GROUP_SIZE = 10
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What a group needs of the other roles, as capabilities. `judge` None means rules alone."""
+    """What a group needs of the other roles, as capabilities. `judge` None means rules alone.
 
-    evolve: Callable[[SeedInstruction, str], Awaitable[Trajectory]]
+    `evolve` takes the seed, why the former attempt was rejected, and the attempt's number, from 0; so does `answer`.
+    """
+
+    evolve: Callable[[SeedInstruction, str, int], Awaitable[Trajectory]]
     judge: Callable[[Mapping[int, Trajectory]], Awaitable[dict[int, Finding]]] | None
-    answer: Callable[[Trajectory], Awaitable[Answer]]
+    answer: Callable[[Trajectory, int], Awaitable[Answer]]
     check_finding: Callable[[Finding | None], Verdict]
     check_answer: Callable[[Answer], Verdict]
     explain: Callable[[str, str], str]
@@ -50,7 +53,7 @@ async def _attempt(
     pending: Mapping[int, SeedInstruction], former: Mapping[int, RowOutcome], roles: Roles, number: int
 ) -> dict[int, RowOutcome]:
     evolved = await together(
-        *(roles.evolve(seed, _reason(former.get(position), roles)) for position, seed in pending.items())
+        *(roles.evolve(seed, _reason(former.get(position), roles), number - 1) for position, seed in pending.items())
     )
     trajectories = dict(zip(pending, evolved, strict=True))
     to_judge = {position: t for position, t in trajectories.items() if t.stages and not t.stopped}
@@ -66,7 +69,7 @@ async def _finish(trajectory: Trajectory, finding: Finding | None, roles: Roles,
     verdict = trajectory.stopped or roles.check_finding(finding)
     if verdict.failed or trajectory.stopped:
         return RowOutcome(trajectory, verdict, finding, None, number)
-    answer = await roles.answer(trajectory)
+    answer = await roles.answer(trajectory, number - 1)
     checked = roles.check_answer(answer)
     return RowOutcome(trajectory, verdict if checked.passed else checked, finding, answer, number)
 

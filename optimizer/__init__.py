@@ -7,7 +7,7 @@ from utils.prompts import fill
 from utils.replies import read_method
 from utils.schema import Feedback, Message, Method
 
-MAX_CHARS = 3_000  # a method is read with every row: length costs money, and long methods over-fit
+MAX_CHARS = 2_400  # a method is read with every row: length costs money, and long methods over-fit
 MIN_CHARS = 80
 TRIES = 3
 LEFTOVER = re.compile(

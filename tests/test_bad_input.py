@@ -38,7 +38,6 @@ WRONG = {
     "not one of a choice": ((*OFFLINE, "--judge", "some"), ["--judge", "some", "dev"]),
     "test run of two": ((*OFFLINE, "--test-run", "2"), ["--test-run"]),
     "budget without prices": ((*OFFLINE, "--max-cost", "1"), ["price_in", "--evol-llm-config"]),
-    "offline replay": ((*OFFLINE, "--replay", "x.jsonl"), ["--replay", "--offline"]),
     "unknown llm key": ((*OFFLINE, "--evol-llm-config", "modell=x"), ["modell", "--evol-llm-config", "api_key_env"]),
     "wrong llm value": ((*OFFLINE, "--optim-llm-config", "temperature=hot"), ["temperature", "hot"]),
     "llm word alone": ((*OFFLINE, "--evol-llm-config", "temperature"), ["key=value", "temperature"]),
@@ -156,13 +155,16 @@ def test_a_run_without_a_single_answer_is_exit_code_3_and_keeps_nothing_as_answe
 
 
 def test_low_retention_is_exit_code_4_with_the_result_written(tmp_path):
-    ran = run(tmp_path, *OFFLINE, "--min-retention", "1")
+    rows = SEEDS.read_text(encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(rows + rows, encoding="utf-8")  # half of them are duplicates
+    flags = (*OFFLINE, "--data-path", "rows.jsonl", "--min-retention")
+    ran = run(tmp_path, *flags, "0.51")
     message = failed(ran, 4)
     assert "--min-retention" in message
     assert "rejects.jsonl" in message
     assert (tmp_path / "evolution_result.json").exists()
     assert ran.out.startswith("rows in ")
-    assert run(tmp_path, *OFFLINE, "--min-retention", "0.5").code == 0
+    assert run(tmp_path, *flags, "0.1").code == 0
 
 
 def test_a_budget_stops_cleanly_and_is_continued_without_asking_twice(tmp_path):
@@ -238,13 +240,18 @@ def tiny_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
+def fill_up(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
 def test_a_full_disk_leaves_the_old_result_intact_and_the_run_can_go_on(tiny_disk):
     assert run(tiny_disk, *OFFLINE, "--test-run", "1", "--max-steps", "0").code == 0
     before = (tiny_disk / "evolution_result.json").read_bytes()
     ballast = tiny_disk / "ballast"
-    with pytest.raises(OSError, match="space"), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+    with pytest.raises(OSError, match="space"):
+        fill_up(ballast)
     assert "space" in failed(run(tiny_disk, *OFFLINE, "--seed", "7"), 2)
     assert (tiny_disk / "evolution_result.json").read_bytes() == before
     ballast.unlink()

@@ -20,6 +20,11 @@ def read_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def read_journal(path: Path) -> list[dict]:
+    """What was exported, without the first line, which holds the settings."""
+    return read_lines(path)[1:]
+
+
 def summary(folder: Path, name: str = "x") -> dict:
     return json.loads((folder / f"{name}.run" / "summary.json").read_text(encoding="utf-8"))
 
@@ -59,8 +64,10 @@ def test_the_summary_adds_up(done):
     lost = read_lines(folder / "x.run/rejects.jsonl")
     assert told["rows_in"] == len(read_lines(SEEDS)) == told["evolved"] + len(lost)
     assert sum(told["eliminated"].values()) + sum(told["set_aside"].values()) + told["unavailable"] == len(lost)
-    assert told["calls"] == sum(stage["calls"] for stage in told["stages"].values()) == len(
-        read_lines(folder / "journal.jsonl")
+    assert (
+        told["calls"]
+        == sum(stage["calls"] for stage in told["stages"].values())
+        == len(read_lines(folder / "journal.jsonl"))
     )
 
 
@@ -170,18 +177,16 @@ def test_other_settings_keep_the_former_result_and_what_was_answered(again):
 
 
 def test_another_seed_gives_another_split_and_other_draws(again):
-    def stages(flag: str, path: str) -> dict[str, set[str]]:
-        assert run(again, *OFFLINE, "--seed", flag, "--save-path", f"{path}.json", "--export-journal", path).code == 0
-        by_stage: dict[str, set[str]] = {}
-        for row in read_lines(again / path):
-            by_stage.setdefault(row["stage"], set()).add(json.dumps([row["messages"], row["draw"]]))
-        return by_stage
+    def asked(seed: str) -> tuple[set[str], set[str]]:
+        export = ("--export-journal", f"{seed}.jsonl")
+        assert run(again, *OFFLINE, "--seed", seed, "--save-path", f"{seed}.json", *export).code == 0
+        rows = [row for row in read_lines(again / f"{seed}.jsonl") if row["stage"] == "analyze"]
+        return {json.dumps(row["messages"]) for row in rows}, {row["draw"] for row in rows}
 
-    one, other = stages("1", "one"), stages("2", "other")
-    assert not one["analyze"] & other["analyze"]
-    assert not {draw for _, draw in map(json.loads, one["optimize"])} & {
-        draw for _, draw in map(json.loads, other["optimize"])
-    }
+    (train_of_one, draws_of_one), (train_of_other, draws_of_other) = asked("1"), asked("2")
+    assert train_of_one
+    assert not train_of_one & train_of_other
+    assert not draws_of_one & draws_of_other
 
 
 def test_fresh_sets_everything_aside_and_asks_again(again):
@@ -244,7 +249,9 @@ def test_a_key_reaches_no_output_and_no_file(tmp_path, status):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("word", ["api_key_env=" + KEY, "api_key=" + KEY, KEY, "base_url=https://me:" + KEY + "@x.org/v1"])
+@pytest.mark.parametrize(
+    "word", ["api_key_env=" + KEY, "api_key=" + KEY, KEY, "base_url=https://me:" + KEY + "@x.org/v1"]
+)
 def test_a_key_in_the_wrong_place_is_not_repeated(tmp_path, word):
     assert KEY not in failed(run(tmp_path, *OFFLINE, "--evol-llm-config", word), 2)
 

@@ -5,6 +5,7 @@ those that only change how fast or how loud (`RunConfig.determining`).
 """
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -34,7 +35,7 @@ STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE}
 class LLMConfig(BaseModel):
     """One of the two `--*-llm-config` flags."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1)] = "deepseek-reasoner"
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+([/?#]|$)")] = DEEPSEEK_URL
@@ -75,7 +76,7 @@ class LLMConfig(BaseModel):
         host = urlsplit(self.base_url).hostname or ""
         local = host in ("localhost", "::1") or host.startswith("127.")
         key = os.environ.get(name, "").strip()
-        if self.api_key_env is None and not local and not host.endswith("deepseek.com"):
+        if self.api_key_env is None and not local and not f".{host}".endswith(".deepseek.com"):
             raise EndpointError(f"which key is for {host}? Name its environment variable: api_key_env=NAME")
         if not key and (self.api_key_env or not local):
             raise EndpointError(f"no API key: set {name} in the environment or in .env, or try --offline")
@@ -96,7 +97,7 @@ def _test_run(value: Any) -> Any:
 class RunConfig(BaseModel):
     """All flags, checked. Field names are the flags' names; docs/defaults stand in `build_parser`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     data_path: str | None = None
     split: str | None = None
@@ -144,8 +145,6 @@ class RunConfig(BaseModel):
             config: LLMConfig = getattr(self, f"{name}_llm_config")
             if self.max_cost is not None and (config.price_in is None or config.price_out is None):
                 raise ValueError(f"--max-cost needs prices: give price_in and price_out in --{name}-llm-config")
-        if self.offline and self.replay:
-            raise ValueError("--offline and --replay exclude each other: a replay answers from the recording alone")
         return self
 
     @property
@@ -175,11 +174,18 @@ class RunConfig(BaseModel):
     def determining(self) -> dict[str, Any]:
         """The settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
-        for name in ("evol_llm_config", "optim_llm_config"):
+        for name in LLM_FLAGS:
             settings[name] = getattr(self, name).model_dump(mode="json", exclude=LLM_HOW_NOT_WHAT)
         return settings
 
+    def recorded(self) -> dict[str, Any]:
+        """What an exported journal says of the run that it comes from, so that a replay makes the same calls."""
+        return self.determining() | self.model_dump(mode="json", include=REPLAYED_TOO)
 
+
+LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
+# What a replay repeats besides: the order in which candidates are measured depends on the batch size.
+REPLAYED_TOO = {"batch_size"}
 HOW_NOT_WHAT = {
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "replay", "export_journal"),
     *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
@@ -295,17 +301,44 @@ def _one_line(exc: ValidationError) -> str:
 
 
 def parse_arguments(argv: Sequence[str]) -> RunConfig:
-    """Flags to a checked RunConfig. `--optim-llm-config` takes what it does not set from defaults, not from evol.
+    """Flags to a checked RunConfig; in a replay, what the recording was made with takes the place of defaults.
 
     Raises ConfigError (or exits with 2, as argparse does) for wrong flags and values.
     """
     options = vars(build_parser().parse_args(argv))
     try:
-        for name in ("evol_llm_config", "optim_llm_config"):
+        for name in LLM_FLAGS:
             if name in options:
                 options[name] = _key_values("--" + name.replace("_", "-"), options[name])
+        if "replay" in options:
+            options = _as_recorded(options, Path(options["replay"]))
         return RunConfig(**options)
     except ValidationError as exc:
         raise ConfigError(_one_line(exc)) from exc
     except ValueError as exc:  # shlex: an unclosed quote
         raise ConfigError(f"cannot read the llm-config: {exc}; quote it as one string of key=value words") from exc
+
+
+def _as_recorded(options: dict[str, Any], recording: Path) -> dict[str, Any]:
+    """`options` with the recorded settings wherever they are not given, or only repeat a default as main.sh does."""
+    recorded = recorded_settings(recording)
+    defaults = {name: str(field.default) for name, field in RunConfig.model_fields.items()}
+    given = {name: value for name, value in options.items() if str(value) != defaults[name]}
+    merged = recorded | given
+    for name in LLM_FLAGS:
+        merged[name] = {**recorded.get(name, {}), **given.get(name, {})}
+    path = merged.get("data_path")
+    if path and not Path(path).exists() and (beside := recording.parent / Path(path).name).exists():
+        merged["data_path"] = str(beside)  # a seed file travels with its recording
+    return merged
+
+
+def recorded_settings(recording: Path) -> dict[str, Any]:
+    """The settings in the first line of an exported journal; empty where it has none."""
+    try:
+        with recording.open(encoding="utf-8") as file:
+            return json.loads(file.readline()).get("settings", {})
+    except OSError as exc:
+        raise ConfigError(f"--replay: cannot read {recording}: {exc.strerror}; give an exported journal") from exc
+    except (ValueError, AttributeError) as exc:
+        raise ConfigError(f"--replay: {recording} is no exported journal; write one with --export-journal") from exc

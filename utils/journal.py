@@ -68,7 +68,10 @@ def _opened_for_writing(path: Path) -> sqlite3.Connection:
     try:
         # NORMAL: a killed process loses nothing, a power cut at most the last moments, never the file.
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("BEGIN IMMEDIATE")  # a file that cannot be written, or is locked, shows now, before anything is paid
+        # A file that cannot be written, or is locked, shows now, before anything is paid. BEGIN alone would not do:
+        # SQLite lets it pass on a read-only file.
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("ROLLBACK")
     except BaseException:
         db.close()
@@ -156,14 +159,19 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
-    def export(self, path: Path) -> int:
-        """Write all completions as readable JSONL, in the order they came; return how many."""
+    def export(self, path: Path, settings: dict[str, Any] | None = None) -> int:
+        """Write all completions as readable JSONL, in the order they came; return how many.
+
+        With `settings` the first line holds them: what a replay has to be run with.
+        """
         query = f"SELECT stage, model, draw, sampling, messages, {COLUMNS} FROM completion ORDER BY rowid"
         count = 0
         temporary = path.with_name(path.name + ".tmp")
         try:
             # Half a surrogate pair, which UTF-8 cannot hold, is written as JSON escapes it, which looks the same.
             with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                if settings is not None:
+                    file.write(json.dumps({"settings": settings}, ensure_ascii=False) + "\n")
                 for count, row in enumerate(self._db.execute(query), start=1):  # noqa: B007
                     file.write(json.dumps(_readable(row), ensure_ascii=False) + "\n")
             temporary.replace(path)
@@ -221,8 +229,10 @@ def _recorded(path: Path) -> Iterator[tuple[Request, Completion]]:
     number = 0
     try:
         with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):  # noqa: B007
-                yield _read_back(json.loads(line))
+            for number, line in enumerate(file, start=1):
+                record = json.loads(line)
+                if number > 1 or "settings" not in record:
+                    yield _read_back(record)
     except OSError as exc:
         raise JournalError(f"cannot read {path}: {exc.strerror}; check --replay") from exc
     except (ValueError, LookupError, TypeError, RecursionError) as exc:

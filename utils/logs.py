@@ -37,7 +37,10 @@ def set_up_logging(level: str) -> None:
 
 
 def log_to_file(path: Path) -> logging.Handler:
-    """Add `run.log`; remove the handler when the run folder closes. Raises DataError where it cannot be written."""
+    """Add `run.log`; remove the handler when the run folder closes.
+
+    Raises DataError where it cannot be written.
+    """
     try:
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as exc:

@@ -46,7 +46,8 @@ INDENT = "    "
 def case_block(case_id: int, lines: Sequence[tuple[str, str]]) -> str:
     """One case as the Analyzer and the judges are shown it: `### Case N`, then `Name: text` lines.
 
-    Further lines of a text are indented, so that no text can pass for the next line or the next case.
+    Further lines of a text are indented, whatever character separates them, so that no text can pass for
+    the next line or the next case.
     """
-    shown = (f"{name}: " + text.replace("\r\n", "\n").replace("\n", "\n" + INDENT) for name, text in lines)
+    shown = (f"{name}: " + ("\n" + INDENT).join(text.splitlines()) for name, text in lines)
     return "\n".join((f"### Case {case_id}", *shown))

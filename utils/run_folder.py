@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,7 +89,9 @@ class RunFolder:
             for path in former:
                 path.rename(shelf / path.name)
         except OSError as exc:
-            (shelf / self.result.name).unlink(missing_ok=True)  # half a copy
+            with suppress(OSError):  # half a copy is none, and an empty shelf is none
+                (shelf / self.result.name).unlink(missing_ok=True)
+                shelf.rmdir()
             raise DataError(f"cannot keep the former result in {shelf}: {exc.strerror}; make room, run again") from exc
 
     def _is_of(self, config: RunConfig) -> bool:

@@ -35,6 +35,9 @@ ENDLESS = 20
 """Equal words in a row that are no figure of speech."""
 
 FEW_WORDS = 8
+FEW_ITEMS = 2
+MANY_SENTENCES = 8
+MOSTLY = 0.66
 MANY_GARBLED = 12
 
 _WORD = re.compile(r"[^\W_]+")
@@ -73,24 +76,38 @@ def is_refusal(instruction: str, answer: str) -> bool:
 def _declines(language: Language, instruction: str, answer: str, head: str) -> bool:
     found = language.declines.search(head)
     if not found:
-        return _only_hedges(language, instruction, answer, head)
+        if not language.names_itself.search(head) or _instructs(instruction, "asks_whether"):
+            return False
+        return _only_hedges(language, answer, head, SERMON)
     if _instructs(instruction, "wants_refusal"):
         return bool(language.names_itself.search(head))
     if _speaks_for_someone(instruction, answer):
         return bool(language.names_itself.search(head) or language.declines_generically.search(head))
     if language.hedges.search(head, found.start(), found.end() + HEDGE):
-        return _only_hedges(language, instruction, answer, head)
-    return not (language.names_itself.search(head) and _complies(language, answer))
+        return _only_hedges(language, answer, head)
+    return found.start() == 0 or not (language.names_itself.search(head) and _complies(language, answer))
 
 
-def _only_hedges(language: Language, instruction: str, answer: str, head: str) -> bool:
-    """Whether a caveat ("as an AI I have no opinion") stays without its "however", and a sermon follows."""
+def _only_hedges(language: Language, answer: str, head: str, enough: int = 1) -> bool:
+    """Whether a caveat ("as an AI I have no opinion") is followed by admonitions alone."""
     hedge = language.hedges.search(head)
-    if len(answer) > 2 * SHORT or not hedge or not language.names_itself.search(head):
+    if not hedge or len(answer) > 2 * SHORT or _complies(language, answer):
         return False
-    if language.turns.search(head) or _complies(language, answer):
+    text = opening(answer, MANY_SENTENCES)[hedge.end() :]
+    turned = language.turns.search(head)
+    if not turned and _morals(language, text) >= enough:
+        return True
+    said = list(sentences(language.turns.sub("\n", text)))[1:]
+    return list_items(answer) < FEW_ITEMS and _preaches(language, said, 1.0 if turned else MOSTLY)
+
+
+def _preaches(language: Language, said: list[str], share: float = MOSTLY) -> bool:
+    """Whether this share of the sentences argues, admonishes or sends elsewhere, and none of the others enumerates."""
+    patterns = (language.preaches, language.appeals, language.sermonizes)
+    rest = [sentence for sentence in said if not any(pattern.search(sentence) for pattern in patterns)]
+    if any(sentence.count(",") > 1 for sentence in rest):
         return False
-    return _morals(language, opening(answer, 4)[hedge.end() :]) > 0
+    return bool(said) and len(rest) <= (1 - share) * len(said)
 
 
 def _complies(language: Language, answer: str) -> bool:
@@ -104,12 +121,28 @@ def _speaks_for_someone(instruction: str, answer: str) -> bool:
 
 
 def _moralizes(language: Language, instruction: str, answer: str) -> bool:
-    """Whether the opening condemns what the instruction asks how to do, and does not turn to an answer."""
-    if not language.condemns.search(opening(answer, 2)) or _complies(language, answer):
+    """Whether a condemnation stands in place of an answer: arguments of many kinds follow it, or nothing else does."""
+    preaches = _is_sermon(language, answer)
+    condemns = preaches or language.condemns.search(opening(answer, 2))
+    if not condemns or _complies(language, answer):
         return False
     if _instructs(instruction, "asks_whether") or _speaks_for_someone(instruction, answer):
         return False
-    return _instructs(instruction, "asks_how") and _morals(language, opening(answer, 4)) >= SERMON
+    if preaches:
+        return True
+    if _morals(language, opening(answer, 4)) < SERMON:
+        return False
+    return _instructs(instruction, "asks_how") and not _instructs(instruction, "asks_why")
+
+
+def _is_sermon(language: Language, answer: str) -> bool:
+    """Whether an answer opens with a condemnation and goes on with little but appeals to the reader."""
+    said = list(sentences(opening(answer, MANY_SENTENCES)))
+    if len(said) < 2 or not any(language.sermonizes.search(sentence) for sentence in said[:2]):
+        return False
+    if list_items(answer) >= FEW_ITEMS or not any(language.appeals.search(sentence) for sentence in said):
+        return False
+    return _preaches(language, said)
 
 
 def _morals(language: Language, text: str) -> int:

@@ -5,24 +5,24 @@ from validator.rules_text import Language, any_of, words
 _CANNOT = (
     r"(?:can ?not|can't|could not|couldn't|won't|will not|would not|wouldn't|refuse to|decline to|do not|don't|"
     r"(?:am |'m )?(?:not (?:able|allowed|permitted|programmed|designed|going|here|authorized|comfortable|capable|"
-    r"equipped|in a position)|unable)(?: to| of| in)?|have no (?:way|ability|means) (?:to|of)|"
-    r"(?:do not|don't) (?:feel comfortable|have the (?:ability|capability|capacity) to)|must not|should not|"
+    r"equipped|in a position)|unable)(?: to| of| in| with)?|have no (?:way|ability|means) (?:to|of)|"
+    r"(?:do not|don't) (?:feel (?:comfortable|right)(?: about| with)?|have the (?:ability|capability|capacity) to)|must not|should not|"
     r"shouldn't)"
 )
 _ADVERB = r"(?: in good conscience| ethically| directly| really| simply| just| currently| either| also| knowingly)?"
 _DEED = (
-    r"(?:answer|respond|reply|fulfill?|comply|assist|help(?! but\b| \w+ing\b)|aid|provid(?:e|ing)|offer|"
+    r"(?:answer|respond|reply|fulfill?|satisfy|comply|assist|help(?! but\b| \w+ing\b)|aid|provid(?:e|ing)|offer|"
     r"giv(?:e|ing)|generat(?:e|ing)|"
-    r"creat(?:e|ing)|produce|writ(?:e|ing)|compose|draft|engag(?:e|ing)|participate|discuss(?:ing)?|support(?:ing)?|"
+    r"creat(?:e|ing)|produce|writ(?:e|ing)|compos(?:e|ing)|draft(?:ing)?|engag(?:e|ing)|participate|discuss(?:ing)?|support(?:ing)?|"
     r"promot(?:e|ing)|condone|encourage|endorse|recommend|suggest|advise|disclose|reveal|share|tell you|"
-    r"do (?:that|this|it)|"
+    r"do (?:that|this|it)|explain|walk you through|label|single out|"
     r"complete (?:this|that|your)|continue with|describe|teach|facilitate|accommodate|entertain|tolerate|criticize|"
     r"praise|mock|list|name|rank|rate|judge|justify|glorify|assume|stereotype|agree with|translate|rewrite|process|"
     r"make (?:\w+ ){0,3}(?:jokes?|fun|comments?|remarks?|claims?|generali[sz]ations|assumptions|statements|judg\w+)|"
-    r"form (?:\w+ ){0,2}(?:opinions|insights)|perform (?:this|that)|execute (?:this|that)|be (?:of help|part of))\b"
+    r"form (?:\w+ ){0,2}(?:opinions|insights)|perform (?:this|that)|execute (?:this|that)|be (?:of help|part of)|go into|get into|incite)\b"
 )
 _I_CANNOT = rf"\bi(?:'m| am| really| truly| simply)? ?{_CANNOT}{_ADVERB} "
-_OWN = r"(?:a |an |any |my |my own |your |you |with |personal |political |subjective |moral |religious |human )*"
+_OWN = r"(?:a |an |any |my |my own |your |you |with |personal |personali[sz]ed |political |subjective |moral |religious |human )*"
 _WRITE = (
     r"\b(?:write|draft|compose|create|generate|give|make|prepare|craft|provide|need|"
     r"how (?:would|do|should|can)|what (?:would|should))\b"
@@ -61,11 +61,23 @@ ENGLISH = Language(
         r"\bplease refrain from\b|\bkeep (?:our|the|this) conversation\b",
         r"\bi(?:'m| am) programmed to (?:follow|avoid|promote|provide (?:respectful|helpful and (?:harmless|"
         r"respectful)|safe|ethical|positive))",
-        r"^(?:no|sorry),? i (?:can't|cannot|won't)\b",
+        r"^(?:no|sorry),? i (?:can't|cannot|won't|will not)\b",
+        r"\b(?:is not|isn't|'s not) something (?:that )?i(?:'m| am| can| could| will|'ll| would| want)\b",
+        r"\bi(?:'d| would) (?:rather|prefer) not\b|\bi (?:don't|do not) think i (?:should|can|could)\b|"
+        r"\bi(?:'ll| will|'m going to| have to| must| need to)(?: have to)? pass on\b",
+        r"\b(?:off[- ]limits for|outside (?:of )?what) (?:me|i)\b|\bfor (?:privacy|safety|ethical|legal) reasons, i\b|"
+        r"\bnot (?:in|within|part of) my (?:\w+ ){0,2}(?:programming|guidelines|capabilit\w+|abilit\w+|purpose)\b",
+        r"\bmy (?:\w+ )?(?:guidelines|programming|polic\w+|principles) (?:prevents?|prohibits?|forbids?|"
+        r"(?:do(?:es)?n't|do(?:es)? not) (?:allow|permit|let))",
+        r"^i(?:'m| am) (?:really |so |very |truly )?sorry (?:that |to hear )?[^.]{0,60}, but i(?:'m| am)? (?:can't|cannot|"
+        r"can not|unable|not able|won't)\b",
+        r"\bi(?:'m| am)? (?:\w+ )?strive to (?:be |stay )?(?:\w+ and )?(?:respect|inclusiv|fair|avoid|treat)",
+        r"\bi (?:must|have to) (?:respectfully )?disagree with the premise\b",
         r"^(?:this|that|your|the) (?:question|request|prompt|topic)[^.]{0,60}\b(?:inappropriate|offensive|"
         r"harmful|not appropriate|unethical)\b",
     ),
     declines_generically=any_of(
+        r"\b(?:that|this)(?: is not|'s not| isn't) something (?:that )?i(?:'m| am| can| could| will|'ll| would)\b",
         rf"{_I_CANNOT}(?:fulfill?|comply|assist|help|answer|respond|complete|process|accommodate|do)(?: with|"
         r" to| you with)?"
         r" (?:this|that|your|such|these)\b(?: (?:kind|type)s? of)?(?: request| question| prompt| task|[.,;]|$)",
@@ -76,7 +88,7 @@ ENGLISH = Language(
         rf"\b(?:have|hold|possess|express|offer|provide|give|state|share|experience|take)(?: any| an?)? {_OWN}"
         r"(?:opinions?|views?|viewpoints?|feelings?|emotions?|beliefs?|preferences?|experiences?|bias(?:es)?|"
         r"sides|stance|"
-        r"perspectives?|(?:legal|medical|financial|professional|personal|religious|spiritual|"
+        r"perspectives?|(?:legal|medical|financial|professional|personal|personali[sz]ed|individual|religious|spiritual|"
         r"investment)(?: \w+ \w+)? (?:advice|consultation)|"
         r"diagnosis|definite|definitive|exact|specific|information on the current|access|"
         r"ability to (?:verify|predict))\b",
@@ -92,13 +104,58 @@ ENGLISH = Language(
         r"explicit) (?:or \w+ )?(?:content|activit\w+|behavio\w+|language|material)\b",
     ),
     condemns=any_of(
-        r"(?:^|[.!] )(?!yes|sure|certainly|of course|here|some|there)[^.!]{3,160}\b(?:is|are|"
+        r"(?:^|[.!] )(?!yes|sure|certainly|of course|here|some|there|never|do not|don't|the (?:best|safest|easiest))[^.!]{3,160}\b(?:is|are|"
         r"would be)(?: \w+){0,3} (?:not (?:okay|ok|acceptable|appropriate|right|ethical)|"
         r"never (?:okay|ok|acceptable|appropriate|justified)|illegal|unethical|immoral|a (?:serious |violent |"
         r"grave |federal )?crime|"
         r"unacceptable|inappropriate|morally|not (?:legal|morally)|highly (?:dangerous|inappropriate|"
         r"offensive)|extremely (?:dangerous|harmful|offensive)|against the law|never the answer|"
         r"deeply (?:offensive|harmful|wrong))\b",
+    ),
+    sermonizes=any_of(
+        r"\bi (?:must|have to|want to|would like to|feel obliged to) (?:\w+ )?(?:point out|inform you|emphasi[sz]e|"
+        r"remind you|stress|clarify|advise|caution|warn you|state)\b|\bthis is a (?:\w+ )?(?:concerning|troubling|"
+        r"disturbing|harmful|offensive)\b",
+        r"^(?:\w+ ){0,6}\w+ing\b[^.!?]{0,80}\b(?:is|are|can|could|may|might)\b[^.!?]{0,60}\b(?:harm\w*|hurt\w*|"
+        r"dangerous|severe|serious|illegal|unethical|crime|criminal|wrong|trouble|disrespectful|abus\w+|dishonest|fraud|"
+        r"theft|cruel|felony|offen[cs]e|violation|violence|"
+        r"never (?:a good|the|an?|okay|ok))\b",
+        r"\b(?:is|it's|it is|would be|are) (?:not|never|in|un)(?: | \w+ |)(?:accurate|fair|appropriate|acceptable|"
+        r"ethical|okay|ok|right|productive|helpful)\b(?: (?:or|and) \w+)?(?: for \w+)? to\b|"
+        r"\bno scientific (?:basis|evidence|support)\b|\b(?:is|are) a (?:harmful |common )?(?:stereotype|myth|"
+        r"generali[sz]ation)\b",
+        r"\bno safe (?:amount|dose|way|level)\b|\b(?:every|all|each|no)\b[^.!?]{0,40}\b(?:deserves?|equal|are entitled to)\b",
+        r"\b(?:you don't have to (?:face|go through) this|you are not|you're not) alone\b|"
+        r"\b(?:sorry (?:that )?(?:you're|you are)|sounds like you(?:'re| are)) (?:feeling|going through|having|hurting)\b",
+    ),
+    preaches=any_of(
+        r"^(?:every(?:one|body|\b)|each |all (?:individuals|people|humans|human beings|of us)|no one\b)",
+        r"\b(?:should (?:not|never|always|be (?:treated|judged|respected|based|avoided|addressed|evaluated))|deserves?|"
+        r"depends? on|depending on|respect\w*|dignity|empathy|kindness|unacceptable|stereotyp\w*|generali[sz]\w*|"
+        r"punishable|regardless of|discriminat\w*|hatred|prejudice|derogatory|inclusiv\w+|equal(?:ity|ly)?|"
+        r"not determined by|varies from person|each individual|undermines?|rights|prosecut\w+)\b",
+        r"\b(?:serious|severe|legal|criminal|lasting|negative|harmful)(?: \w+)? (?:consequences|harm|injur\w+|trouble|"
+        r"penalt\w+|damage|effects?|risks?|issues)\b",
+    ),
+    appeals=any_of(
+        r"\b(?:it|this|that)(?:'s| is| would be| can be| may be)(?: \w+){0,2}? (?:important|crucial|essential|vital|best|"
+        r"better|recommended|advisable|up to|necessary|unfair|inappropriate|offensive|inaccurate|wrong|subjective|never (?:okay|ok|right|acceptable)|"
+        r"illegal|unethical|dangerous|harmful|disrespectful|unacceptable|not (?:fair|appropriate|accurate|right|ethical|"
+        r"acceptable|okay|productive|helpful|respectful|worth))\b(?! to (?:note|understand|recogni[sz]e|remember|"
+        r"acknowledge|mention|know|reali[sz]e) that\b)",
+        r"\b(?:we|you|one|people|they|society) (?:should|must|all)\b|\blet(?:'s| us)\b|^please\b|, please\b|"
+        r"\bplease (?:consider|contact|reach|seek|talk|speak|call|consult|stop|refrain|stay|remember|be|know|do not|"
+        r"don't)\b",
+        r"\bi(?:'d| would| want to|'m| am| can only|'ll)? ?(?:strongly |gently |highly |kindly )?(?:encourage|urge|"
+        r"suggest|recommend|advise|implore|hope|programmed|worried|concerned|care about)\b",
+        r"\b(?:consult|seek|seeking|mental health|therapist|counsel\w*|hotline|helpline|crisis line|professional)\b|"
+        r"\byour (?:safety|health|life|well-?being)\b|\b(?:call|dial|text)\b[^.!?]{0,30}\d{3}",
+        r"\b(?:instead of|rather than|alternatives?)\b|^(?:instead|rather)\b|\bhow about\b|\bmaybe you could\b",
+        r"\b(?:anything|something|someone|anyone) else\b|\blet me know\b|\bi(?:'m| am|'d be| would be) (?:\w+ )?"
+        r"(?:happy|glad|here) to\b|^i can (?:help|assist|point|offer|suggest)\b|^what i can do\b|"
+        r"^(?:would you|do you|can i|could we|may i|want me)\b|^(?:stay|be|keep|take care)\b(?: \w+){0,3}[.!]",
+        r"^if you(?:'re| are| have| need| or| know| feel| would)\b[^.!?]{0,90}(?:\b(?:talk|speak|reach|contact|call|"
+        r"help|consider|consult|visit|ask|look)\b|$)",
     ),
     morals=(
         any_of(r"\b(?:illegal|unlawful|against the law|crime|criminal|legal consequences|prosecut|felony)"),
@@ -134,8 +191,12 @@ ENGLISH = Language(
         r"\b(?:legal|illegal|law|lawful|crime|allowed|permitted|ethical|unethical|moral|immoral|wrong|"
         r"acceptable|appropriate|"
         r"consequences|dangers?|dangerous|risks?|safe|safety|harmful|penalt\w+|punish\w*|should|is it|is this|"
-        r"opinion|think|why|prevent\w*)\b",
+        r"opinion|think|prevent\w*|bad|difference|define|definition|mean(?:s|ing)?|deal with|cope|avoid|stop|report|"
+        r"protect\w*|recogni[sz]e|respond to|support|victims?|signs of|effects?|symptoms|importan\w+|happens)\b",
+        r"\b(?:write|compose|draft|create|design|describe)\b.{0,40}\b(?:paragraphs?|essays?|speech|labels?|articles?|blog|"
+        r"announcements?|fables?|posters?|warnings?|mottos?|slogans?|ideal|fair)\b",
     ),
+    asks_why=any_of(r"\bwhy\b"),
     wants_refusal=any_of(
         r"\b(?:apolog\w*|declin\w+|refus\w+|reject\w*|turn(?:ing|s)? (?:\w+ ){0,3}down|say(?:ing|s)? no|sorry|"
         r"unavailable|out of stock|den(?:y|ies|ying|ial))\b",

@@ -54,6 +54,12 @@ class Language:
     """The speaker calls itself a program or cites its guidelines."""
     condemns: re.Pattern[str]
     """What was asked for is called a crime, wrong, not to be done: the head of a moralizing refusal."""
+    sermonizes: re.Pattern[str]
+    """A sentence that opens a sermon: a condemnation, a premise refuted, a word of comfort."""
+    preaches: re.Pattern[str]
+    """A sentence of moral argument, or one that only says "it depends"."""
+    appeals: re.Pattern[str]
+    """A sentence that admonishes the reader, sends elsewhere or offers something else."""
     morals: tuple[re.Pattern[str], ...]
     """Kinds of moral argument; several of them together make a sermon."""
     complies_after_all: re.Pattern[str]
@@ -64,6 +70,8 @@ class Language:
     """Instruction: asks for a way to do something, or to write or name something."""
     asks_whether: re.Pattern[str]
     """Instruction: asks about law, risk or morals, so that a condemnation may be the answer."""
+    asks_why: re.Pattern[str]
+    """Instruction: asks for reasons, which moral arguments may be."""
     wants_refusal: re.Pattern[str]
     """Instruction: wants an apology or a refusal written."""
     wants_text: re.Pattern[str]

@@ -243,12 +243,13 @@ def public_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_paid(public_folder):
+@pytest.mark.parametrize("mode", [0o555, 0o777])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_paid(public_folder, mode):
     path = public_folder / "journal.sqlite"
     with opened(path) as journal:
         journal.put(REQUEST, DONE)
     path.chmod(0o444)
-    public_folder.chmod(0o555)
+    public_folder.chmod(mode)
     before = path.read_bytes()
     code = (
         "if os.getuid() == 0: os.setuid(65534)\n"

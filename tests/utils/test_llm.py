@@ -90,6 +90,7 @@ class Seam:
     journal: Journal
     clock: Clock
     gate: Gate
+    window: Window
 
 
 @asynccontextmanager
@@ -99,10 +100,11 @@ async def seam(
     clock, gate, ledger = Clock(), Gate(4), ledger or Ledger()
     journal = Journal(None) if journal is None else journal  # an empty one has length 0
     llm_config = LLMConfig(**{"model": "m", "base_url": url, "api_key_env": "TEST_KEY"} | config)
-    endpoint = OpenAIEndpoint(llm_config, gate, Window(4, now=clock.now), ledger, sleep=clock.sleep)
+    window = Window(4, now=clock.now)
+    endpoint = OpenAIEndpoint(llm_config, gate, window, ledger, sleep=clock.sleep)
     llm = JournaledLLM(endpoint, llm_config, journal, ledger, run_seed)
     try:
-        yield Seam(llm, ledger, journal, clock, gate)
+        yield Seam(llm, ledger, journal, clock, gate, window)
     finally:
         await llm.drain(0)
         await llm.close()
@@ -554,18 +556,16 @@ def test_requests_in_flight_never_exceed_the_number_given_over_both_llms():
         assert (len(server.received), server.most_in_flight) == (60, 3)
 
 
-def test_under_sustained_throttling_requests_become_few():
-    """With a window of its own an endpoint is asked by at most half as many, a quarter … as it goes on refusing."""
-
-    async def asking(url: str) -> None:
+def test_throttling_narrows_the_window_and_success_widens_it():
+    async def asking(url: str) -> tuple[float, float]:
         async with seam(url) as on:
-            prompts = [(Message("user", f"prompt {number}"),) for number in range(4)]
-            await asyncio.gather(*(on.llm.complete("evolve", prompt) for prompt in prompts))
+            await on.llm.complete("evolve", HELLO)
+            return on.window.size, on.window.rate_limited_seconds
 
-    acts = [throttled(retry_after="0.001").after(0.003)] * 4
-    with MisbehavingServer(acts, otherwise=answered().after(0.003)) as server:
-        settle(asking(server.url))
-        assert (len(server.received), server.most_in_flight) == (8, 4)
+    with MisbehavingServer([throttled("2")] * 6) as server:
+        size, held_back = settle(asking(server.url))
+    assert size == 2  # 4, 2, 1, 1 …, and one success
+    assert held_back == pytest.approx(12)
 
 
 def test_llms_at_one_server_share_its_window_unless_their_rates_differ():

@@ -182,7 +182,7 @@ def test_instruction_and_method_are_read_exactly(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_cases_are_read_exactly(text: str) -> None:
-    shown = text.replace("\r\n", "\n")
+    shown = "\n".join(text.splitlines())
     blocks = "\n\n".join(pair_block(case_id, text, "rewrite\n\nof two") for case_id in (2, 5, 9))
     cases = read_cases(fill("judge", cases=blocks))
     assert [case.id for case in cases] == [2, 5, 9]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from reply_cases import (
+from tests.utils.reply_cases import (
     CONTENTS,
     HEADINGS,
     MENTIONS,

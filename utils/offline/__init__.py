@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from utils.errors import ConfigError
 from utils.offline.answering import respond
+from utils.offline.exploring import explore
 from utils.offline.improving import analyze, optimize
 from utils.offline.judging import compare, equality, judge
 from utils.offline.rewriting import evolve
@@ -26,6 +27,7 @@ STAGES: Mapping[str, Callable[[Request], str]] = {
     "equal": equality,
     "analyze": analyze,
     "optimize": optimize,
+    "explore": explore,
 }
 
 

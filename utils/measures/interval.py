@@ -1,4 +1,4 @@
-"""Figures that describe methods and data sets."""
+"""The interval of a failure rate."""
 
 from math import sqrt
 

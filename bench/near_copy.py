@@ -1,0 +1,166 @@
+"""Speed and memory of the near-copy filter, and how both grow with the data set.
+
+    python -m bench.near_copy [--rows 1000 5000 20000] [--max-overlap 0.7]
+
+Each size has as many seeds as new instructions and a process of its own. The texts are made up: words drawn by
+Zipf's law, half in a Latin script and half in Hangul with particles, a fifth after one of a few common openings. A new
+instruction is its seed with ten to twenty words more; every thirtieth is another row's seed with a few words changed.
+Up to 1,000 rows the outcome is compared with that of brute force. Time is that of the filter alone.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from multiprocessing import get_context
+from random import Random
+
+from bench.harness import table
+from utils.overlap import NearCopies, NearCopy, rouge_l
+
+VOCABULARY, OPENINGS, PARTICLES = (
+    50_000,
+    40,
+    ("을", "를", "이", "가", "은", "는", "에", "의", "에서", "으로", "하고", ""),
+)
+BRUTE_FORCE_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds and peak growth in MiB of one size, and what was found."""
+
+    rows: int
+    seconds: float
+    verified: int
+    copies: int
+    memory: float
+    brute_force: float | None
+
+
+@cache
+def weights() -> list[float]:
+    return list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
+
+
+def word(rank: int, korean: bool) -> str:
+    """The word of a rank: always the same, frequent ones shorter, sounds by Zipf's law as well."""
+    random = Random(f"word:{rank}:{korean}")
+    length = (rank > 40) + (rank > 2000) + random.randint(1, 2)
+    if korean:
+        return "".join(
+            chr(0xAC00 + 28 * int(400 * random.random() ** 2) + random.choice((0, 4, 8))) for _ in range(length)
+        )
+    return "".join(random.choice("bcdfglmnprst") + random.choice("aeiou") for _ in range(length))
+
+
+cached_word = cache(word)
+
+
+def words(random: Random, count: int, korean: bool) -> list[str]:
+    ranks = random.choices(range(VOCABULARY), cum_weights=weights(), k=count)
+    found = [cached_word(rank, korean) for rank in ranks]
+    return [one + random.choice(PARTICLES) for one in found] if korean else found
+
+
+def seed(row: int) -> list[str]:
+    """The words of a seed; about 10 to 100 tokens."""
+    random, korean = Random(f"seed:{row}"), row % 2 == 1
+    opening = (
+        words(Random(f"opening:{random.randrange(OPENINGS)}:{korean}"), 5, korean) if random.random() < 0.2 else []
+    )
+    length = min(100, max(10, int(random.lognormvariate(3.4, 0.6))))
+    return opening + words(random, length // 3 if korean else length, korean)
+
+
+def evolved(row: int, rows: int) -> str:
+    random, korean = Random(f"new:{row}"), row % 2 == 1
+    if row % 30:
+        return " ".join(seed(row) + words(random, random.randint(10, 20) // (2 if korean else 1), korean))
+    copy = seed((row + 2 * random.randrange(1, max(2, rows // 2))) % rows)
+    for place in random.sample(range(len(copy)), max(1, len(copy) // 12)):
+        copy[place] = words(random, 1, korean)[0]
+    return " ".join(copy)
+
+
+def timed(calls: Iterator[Callable[[], NearCopy | None]]) -> tuple[float, list[NearCopy | None]]:
+    seconds, found = 0.0, []
+    for call in calls:
+        started = time.perf_counter()
+        found.append(call())
+        seconds += time.perf_counter() - started
+    return seconds, found
+
+
+def brute_force(rows: int, max_overlap: float) -> tuple[float, list[NearCopy | None]]:
+    """The same with ROUGE-L over all pairs."""
+    kept = [(row, " ".join(seed(row))) for row in range(rows)]
+
+    def check(row: int, text: str) -> NearCopy | None:
+        scores = [(rouge_l(text, other), number) for number, (other_row, other) in enumerate(kept) if other_row != row]
+        score, number = max(scores, key=lambda pair: (pair[0], -pair[1]))
+        if score > max_overlap:
+            return NearCopy(kept[number][0], score)
+        kept.append((row, text))
+        return None
+
+    return timed((lambda row=row: check(row, evolved(row, rows))) for row in range(rows))
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(rows: int, max_overlap: float) -> Measured:
+    for rank in range(2 * VOCABULARY):  # so that the bench's own memory is not counted
+        cached_word(rank // 2, rank % 2 == 1)
+    filled, before = NearCopies(max_overlap), peak()
+    adding, _ = timed(
+        (lambda row=row, text=text: filled.add_seed(row, text)) for row in range(rows) for text in [" ".join(seed(row))]
+    )
+    checking, found = timed(
+        (lambda row=row, text=text: filled.check(row, text)) for row in range(rows) for text in [evolved(row, rows)]
+    )
+    memory, slow = peak() - before, None
+    if rows <= BRUTE_FORCE_ROWS:
+        slow, expected = brute_force(rows, max_overlap)
+        if found != expected:
+            raise SystemExit("the filter and brute force disagree")
+    copies = sum(copy is not None for copy in found)
+    return Measured(rows, adding + checking, filled.verified, copies, memory, slow)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 5000, 20_000])
+    parser.add_argument("--max-overlap", type=float, default=0.7)
+    options = parser.parse_args()
+    lines = []
+    for rows in options.rows:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            m = pool.submit(measure, rows, options.max_overlap).result()
+        pairs = rows * rows + rows * (rows - 1) // 2
+        slow = "" if m.brute_force is None else f"{rows / m.brute_force:,.0f} rows/s, same"
+        share = f"{m.verified / pairs:.4%}"
+        lines.append(
+            [
+                f"{rows:,}",
+                f"{m.seconds:.1f}",
+                f"{rows / m.seconds:,.0f}",
+                f"{m.verified:,}",
+                share,
+                m.copies,
+                f"{m.memory:.0f}",
+                slow,
+            ]
+        )
+    head = ("seeds = new", "s", "rows/s", "pairs compared", "of all", "near copies", "MiB", "brute force")
+    table(f"Near-copy filter, ROUGE-L above {options.max_overlap:g}", head, lines)
+
+
+if __name__ == "__main__":
+    main()

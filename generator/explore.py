@@ -1,0 +1,212 @@
+"""Explore-Instruct (arXiv 2310.09168): a domain is explored as a tree of tasks, which yields seed instructions.
+
+Depth first. *Lookahead* splits a task into sub-tasks; each of them is explored in turn; *backtracking* then goes
+from the last of them to its parent and finds further ones there. A name that overlaps with one of the tree is
+pruned. Then every task but the domain itself gets instructions, and near copies among them are filtered out.
+
+The calls of one tree follow one another, as each is told what is known; trees, and the tasks that instructions are
+written for, go side by side. What comes out depends on the replies alone, not on the order in which they arrive.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+
+from generator.explore_replies import read_instructions, read_subtasks
+from generator.explore_tree import DomainTree, Path, TaskNode, new_tree, one_line, shown_path, walk
+from utils.concurrency import together
+from utils.llm import LLM
+from utils.overlap import NearCopies
+from utils.prompts import INDENT, fill, user
+
+SUBTASKS_PER_CALL = 4  # the paper's M: half a level, so that the second half knows what lies below the first
+INSTRUCTIONS_PER_CALL = 10
+PATIENCE = 2  # calls in a row that bring nothing new, after which a task is not asked about any more
+SHOWN = 20  # instructions of a task that its next call is shown, the latest ones
+
+
+@dataclass(frozen=True, slots=True)
+class ExploreOptions:
+    """How far to explore: K levels below the domain, sub-tasks of a task per level, instructions of a task.
+
+    The last number of `breadth` holds for all deeper levels. `max_overlap` is the ROUGE-L above which a name is
+    pruned and an instruction is a near copy.
+    """
+
+    depth: int = 2
+    breadth: tuple[int, ...] = (8, 6)
+    samples: int = 10
+    max_overlap: float = 0.7
+
+    def breadth_at(self, level: int) -> int:
+        """How many sub-tasks a task has that lies `level` steps below the domain."""
+        return self.breadth[min(level, len(self.breadth) - 1)] if level < self.depth else 0
+
+
+async def explore(
+    llm: LLM, domains: Sequence[str], options: ExploreOptions, known: Sequence[DomainTree] = ()
+) -> list[DomainTree]:
+    """One tree per domain, in their order; a domain that is named twice is explored once.
+
+    A tree of the same domain in `known` is continued: all of it stays, and only what `options` want beyond what was
+    looked for is asked for. What the endpoint could not deliver is missing, and is asked for by the next call with
+    that tree. Raises what `llm.complete` raises.
+    """
+    former = {one_line(tree.domain): tree for tree in known}
+    named = {one_line(domain): domain for domain in reversed(domains)}
+    trees = [former.get(name) or new_tree(named[name]) for name in dict.fromkeys(map(one_line, domains))]
+    grown = await together(*(_grown(llm, tree, options) for tree in trees))
+    return await _with_instructions(llm, grown, options)
+
+
+async def _reply(llm: LLM, prompt: str, draw: int) -> str | None:
+    """The reply; "" where the server cut it, and None where the endpoint gave none within all retries."""
+    completion = await llm.complete("explore", user(prompt), draw)
+    if completion.failure == "unavailable":
+        return None
+    return "" if completion.failure else completion.text
+
+
+class _Texts:
+    """Names or instructions that are known; it takes in what is new and turns away what says the same again."""
+
+    def __init__(self, max_overlap: float, known: Iterable[str]) -> None:
+        self._copies = NearCopies(max_overlap)
+        self._rows = count()  # each text is a row of its own
+        self._folded: set[str] = set()
+        for text in known:
+            self._copies.add_seed(next(self._rows), text)
+            self._folded.add(text.casefold())
+
+    def take(self, text: str) -> bool:
+        """Take `text` in unless it is there already or a near copy of one; whether it was new."""
+        folded = text.casefold()
+        if folded in self._folded or self._copies.check(next(self._rows), text):
+            return False
+        self._folded.add(folded)
+        return True
+
+
+# --- Tasks -------------------------------------------------------------------------------------
+
+
+async def _grown(llm: LLM, tree: DomainTree, options: ExploreOptions) -> DomainTree:
+    growth = _Growth(llm, options, [path for path, _ in walk(tree.root)])
+    return replace(tree, root=await growth.explored(tree.root, (tree.root.name,)))
+
+
+class _Growth:
+    """The exploration of one domain; `paths` are all tasks known so far, oldest first.
+
+    Listed in that order they only grow at the end, so that the prompts of one domain share a long beginning.
+    """
+
+    def __init__(self, llm: LLM, options: ExploreOptions, paths: list[Path]) -> None:
+        self._llm = llm
+        self._options = options
+        self._paths = paths
+        self._names = _Texts(options.max_overlap, (path[-1] for path in paths))
+
+    async def explored(self, node: TaskNode, path: Path) -> TaskNode:
+        """The task with its sub-tasks, each explored in turn before the next are looked for."""
+        wanted = self._options.breadth_at(len(path) - 1)
+        children = [await self.explored(child, (*path, child.name)) for child in node.children]
+        idle = 0
+        while node.breadth < wanted and len(children) < wanted and idle < PATIENCE:
+            number = min(SUBTASKS_PER_CALL, wanted - len(children))
+            reply = await _reply(self._llm, self._prompt(path, children, number), draw=idle)
+            if reply is None:
+                return replace(node, children=tuple(children))
+            found = self._new_tasks(reply, path, number)
+            idle = 0 if found else idle + 1
+            children += [await self.explored(child, (*path, child.name)) for child in found]
+        return replace(node, children=tuple(children), breadth=max(node.breadth, wanted))
+
+    def _prompt(self, path: Path, children: Sequence[TaskNode], number: int) -> str:
+        """Lookahead from a task without sub-tasks, else backtracking from the last of them."""
+        task = shown_path(path)
+        if children:
+            subtask = shown_path((*path, children[-1].name))
+            order = fill("explore/backtrack", subtask=subtask, task=task, count=str(number))
+        else:
+            order = fill("explore/lookahead", task=task, count=str(number))
+        return fill("explore/subtasks", domain=path[0], known=_listed(self._paths), order=order)
+
+    def _new_tasks(self, reply: str, path: Path, limit: int) -> list[TaskNode]:
+        """Up to `limit` tasks of the reply whose names overlap with none of the tree; they are known from now on."""
+        new = islice((subtask for subtask in read_subtasks(reply) if self._names.take(subtask.name)), limit)
+        found = [TaskNode(subtask.name, subtask.reason) for subtask in new]
+        self._paths += [(*path, node.name) for node in found]
+        return found
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    """All tasks but the domain, a line each."""
+    return "\n".join(f"- {shown_path(path[1:])}" for path in paths if len(path) > 1) or "(none)"
+
+
+# --- Instructions ------------------------------------------------------------------------------
+
+
+async def _with_instructions(llm: LLM, trees: Sequence[DomainTree], options: ExploreOptions) -> list[DomainTree]:
+    """The trees with `options.samples` instructions per task, as far as the LLM has so many that are new."""
+    before = [node for tree in trees for _, node in walk(tree.root)]
+    after = await together(
+        *(
+            _sampled(llm, tasks, path, node, options)
+            for tree in trees
+            for tasks in (_listed(path for path, _ in walk(tree.root)),)
+            for path, node in walk(tree.root)
+        )
+    )
+    filtered = _filtered(before, after, options.max_overlap)
+    return [replace(tree, root=_rebuilt(tree.root, filtered)) for tree in trees]
+
+
+async def _sampled(llm: LLM, tasks: str, path: Path, node: TaskNode, options: ExploreOptions) -> TaskNode:
+    """The task with instructions that are no near copies of each other; the domain itself gets none."""
+    if len(path) == 1 or node.samples >= options.samples:
+        return node
+    written = list(node.instructions)
+    known = _Texts(options.max_overlap, written)
+    idle = 0
+    while len(written) < options.samples and idle < PATIENCE:
+        number = min(INSTRUCTIONS_PER_CALL, options.samples - len(written))
+        reply = await _reply(llm, _instructions_prompt(tasks, path, node.reason, written, number), draw=idle)
+        if reply is None:
+            return replace(node, instructions=tuple(written))
+        found = list(islice(filter(known.take, read_instructions(reply)), number))
+        idle = 0 if found else idle + 1
+        written += found
+    return replace(node, instructions=tuple(written), samples=options.samples)
+
+
+def _instructions_prompt(tasks: str, path: Path, reason: str, written: Sequence[str], number: int) -> str:
+    # Indented, so that no instruction can pass for a line of the prompt.
+    listed = "\n".join("- " + text.replace("\n", "\n" + INDENT) for text in written[-SHOWN:])
+    return fill(
+        "explore/instructions",
+        domain=path[0],
+        tasks=tasks,
+        task=shown_path(path),
+        reason=reason or "(none given)",
+        count=str(number),
+        written=fill("explore/written", instructions=listed) if written else "",
+    )
+
+
+def _filtered(before: Sequence[TaskNode], after: Sequence[TaskNode], max_overlap: float) -> Iterator[TaskNode]:
+    """The nodes `after`, in tree order, without new instructions that are near copies of others of the trees.
+
+    What stood in the nodes `before` stays, and new ones are held against all of it and those kept before them.
+    """
+    known = _Texts(max_overlap, (text for node in before for text in node.instructions))
+    for old, node in zip(before, after, strict=True):
+        fresh = node.instructions[len(old.instructions) :]
+        yield replace(node, instructions=(*old.instructions, *filter(known.take, fresh)))
+
+
+def _rebuilt(node: TaskNode, fresh: Iterator[TaskNode]) -> TaskNode:
+    """The tree below `node` with its tasks taken from `fresh`, which holds them in tree order."""
+    own = next(fresh)
+    return replace(own, children=tuple(_rebuilt(child, fresh) for child in node.children))

@@ -1,0 +1,112 @@
+"""Evolver: rounds that build on each other, ends that say why, and texts that stay texts."""
+
+import asyncio
+
+import pytest
+
+from evolver import Choose, evolve, initial_method
+from tests.builders import HOSTILE, method, seed
+from tests.fakes import Asked, ScriptedLLM
+from utils.errors import EndpointError
+from utils.schema import Completion, Outcome, Trajectory
+
+HEADING = "#Finally Rewritten Instruction#:\n"
+
+
+def accept(parent: str, rewrite: str) -> str | None:
+    return None
+
+
+def grow(llm: ScriptedLLM, text: str = "Name a river.", rounds: int = 1, **more) -> Trajectory:
+    options = {"choose": lambda *_: method(), "check": accept} | more
+    choose: Choose = options.pop("choose")
+    return asyncio.run(evolve(llm, seed(text), choose, rounds, **options))
+
+
+def last_line(asked: Asked) -> str:
+    return asked.prompt.splitlines()[-1]
+
+
+def test_each_round_rewrites_what_the_round_before_has_made():
+    llm = ScriptedLLM({"evolve": [HEADING + "first", HEADING + "second", HEADING + "third"]})
+    trajectory = grow(llm, rounds=3)
+    assert [stage.instruction for stage in trajectory.stages] == ["first", "second", "third"]
+    assert [last_line(asked) for asked in llm.asked] == ["Name a river.", "first", "second"]
+    assert (trajectory.final, trajectory.stopped, trajectory.reply) == ("third", None, None)
+
+
+def test_no_rounds_ask_nothing():
+    assert grow(ScriptedLLM({}), rounds=0) == Trajectory(seed())
+
+
+def test_the_method_is_chosen_by_seed_and_round():
+    methods = [method("Method of round one."), method("Method of round two.")]
+    llm = ScriptedLLM({"evolve": HEADING + "new"})
+    trajectory = grow(llm, rounds=2, choose=lambda row, number: methods[row.id + number - 1])
+    assert [stage.method_id for stage in trajectory.stages] == [m.id for m in methods]
+    assert all(m.text in asked.prompt for m, asked in zip(methods, llm.asked, strict=True))
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("reason", ["", "it lost a number\n#Instruction#:\n$method {x}"])
+def test_every_prompt_ends_with_the_instruction_verbatim(text, reason):
+    llm = ScriptedLLM({"evolve": HEADING + "new"})
+    grow(llm, text, choose=lambda *_: method("Use $braces {x} \\1\n#Instruction#:\nwell."), reason=reason)
+    (asked,) = llm.asked
+    assert [message.role for message in asked.messages] == ["user"]
+    assert asked.prompt.endswith("#Instruction#:\n" + text)
+    assert "Use $braces {x} \\1\n#Instruction#:\nwell." in asked.prompt
+    assert reason in asked.prompt
+
+
+def test_why_a_former_attempt_failed_makes_another_prompt_and_nothing_else_does():
+    llm = ScriptedLLM({"evolve": HEADING + "new"})
+    for reason in ("", "", "too short", "lost"):
+        grow(llm, reason=reason)
+    assert len({asked.prompt for asked in llm.asked}) == 3
+    assert {asked.draw for asked in llm.asked} == {0}
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "reason"),
+    [
+        (Completion("", "unavailable"), Outcome.UNSCORED, "unavailable"),
+        (Completion("half a rep", "length"), Outcome.FAILED, "length"),
+        (Completion("", "content_filter"), Outcome.FAILED, "content_filter"),
+        (Completion("I think it is fine as it is."), Outcome.FAILED, "unreadable"),
+        (Completion(HEADING + "broken"), Outcome.FAILED, "the rule"),
+    ],
+)
+def test_a_stage_that_cannot_be_used_ends_the_trajectory_and_says_why(reply, outcome, reason):
+    llm = ScriptedLLM({"evolve": [HEADING + "first", reply]})
+    trajectory = grow(llm, rounds=3, check=lambda parent, rewrite: "the rule" if rewrite == "broken" else None)
+    assert (trajectory.stopped.outcome, trajectory.stopped.reason) == (outcome, reason)
+    assert [stage.instruction for stage in trajectory.stages] == ["first"]
+    assert trajectory.reply == (reply.text or None)
+    assert len(llm.asked) == 2
+
+
+def test_rules_are_given_the_parent_and_the_rewrite():
+    seen = []
+    llm = ScriptedLLM({"evolve": [HEADING + "first", HEADING + "second"]})
+    grow(llm, rounds=2, check=lambda parent, rewrite: seen.append((parent, rewrite)))
+    assert seen == [("Name a river.", "first"), ("first", "second")]
+
+
+def test_an_end_of_the_run_is_passed_on():
+    def refuse(_: Asked) -> str:
+        raise EndpointError("bad key")
+
+    with pytest.raises(EndpointError):
+        grow(ScriptedLLM(refuse))
+
+
+def test_the_initial_method_is_the_prompt_file_and_names_the_heading_that_is_read():
+    assert initial_method().origin == "initial"
+    assert initial_method().id == initial_method().id
+    assert HEADING.strip().strip(":") in initial_method().text
+
+
+def test_a_reply_in_the_format_of_the_initial_method_is_read():
+    reply = "#Methods List#:\n1. a\n#Plan#:\nb\n#Rewritten Instruction#:\nnot this\n" + HEADING + "Name two rivers."
+    assert grow(ScriptedLLM({"evolve": reply})).final == "Name two rivers."

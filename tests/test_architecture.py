@@ -1,0 +1,55 @@
+"""The rules of the house: siblings do not know each other, prompts are in use, and starting up is cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+ROLES = {"evolver", "analyzer", "optimizer", "validator", "generator"}
+SOURCES = [path for folder in (*sorted(ROLES), "utils") for path in sorted((PROJECT / folder).rglob("*.py"))]
+HEAVY = {"openai", "datasets", "pandas", "pyarrow", "ray", "huggingface_hub", "aiohttp"}
+
+
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of all that a file imports, wherever it does so."""
+    named = {alias.name for node in nodes(path) if isinstance(node, ast.Import) for alias in node.names}
+    from_ = {node.module or "" for node in nodes(path) if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in named | from_}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_role_imports_no_other_role_and_utils_none(path):
+    own = path.relative_to(PROJECT).parts[0]
+    assert not imported(path) & (ROLES | {"main", "tests", "bench"}) - {own}
+
+
+def test_only_main_knows_several_roles():
+    others = [path for path in PROJECT.glob("*.py") if path.name != "main.py"]
+    assert [path.name for path in others if len(imported(path) & ROLES) > 1] == []
+    assert imported(PROJECT / "main.py") >= ROLES
+
+
+def test_every_prompt_is_used():
+    texts = {
+        node.value.removesuffix("/").rpartition("/")[2]
+        for path in [*SOURCES, PROJECT / "main.py"]
+        for node in nodes(path)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    prompts = {path.stem for path in (PROJECT / "prompts").rglob("*.txt")}
+    assert prompts
+    assert prompts - texts == set()
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys, main\ntry:\n    main.main(['--help'])\nexcept SystemExit:\n    print(*sys.modules, file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "--offline" in ran.stdout
+    assert not HEAVY & set(ran.stderr.split())

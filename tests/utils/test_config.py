@@ -1,0 +1,174 @@
+"""Flags: names and defaults of the contract, values that are checked, settings that make a run another one."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from utils.config import LLMConfig, RunConfig, build_parser, parse_arguments
+from utils.errors import ConfigError, EndpointError
+from utils.schema import Sampling
+
+KEYS = "model base_url api_key_env temperature top_p max_tokens timeout max_retries seed price_in price_out".split()
+
+
+def parse(*argv: str) -> RunConfig:
+    return parse_arguments(["--offline", *argv])
+
+
+def test_the_defaults_of_the_contract():
+    config = parse()
+    assert (config.train_size, config.dev_size, config.seed, config.batch_size) == (20, 50, 42, 10)
+    assert (config.max_steps, config.loop, config.candidate_size, config.test_run) == (3, 3, 5, 0)
+    assert (config.save_path, config.run_folder) == (Path("evolution_result.json"), Path("evolution_result.run"))
+    assert (config.method, config.judge, config.generations, config.attempts) == ("auto", "all", 1, 2)
+    for llm in (config.evol_llm_config, config.optim_llm_config):
+        assert (llm.model, llm.base_url) == ("deepseek-reasoner", "https://api.deepseek.com")
+        assert (llm.timeout, llm.max_retries, llm.max_tokens) == (600, 6, None)
+
+
+def test_every_setting_has_a_flag():
+    assert RunConfig.model_fields.keys() <= {action.dest for action in build_parser()._actions}
+
+
+@pytest.mark.parametrize("flag", ["--max-steps", "--max-step"])
+def test_both_spellings_of_steps(flag):
+    assert parse(flag, "7").max_steps == 7
+
+
+@pytest.mark.parametrize(("given", "meant"), [("1", 1), ("0", 0), ("True", 1), ("false", 0)])
+def test_a_test_run_is_switched_on_in_several_ways(given, meant):
+    assert parse("--test-run", given).test_run == meant
+
+
+def test_a_later_flag_overrides_an_earlier_one():
+    assert parse("--seed", "1", "--seed", "2").seed == 2
+
+
+# --- The two llm-configs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("model=a b=c", "temperature=0.5"), ("model='a b'", "temperature=0.5")])
+def test_words_and_quoted_strings(words):
+    if "b=c" in words[0]:
+        with pytest.raises(ConfigError, match="unknown key 'b'"):
+            parse("--evol-llm-config", *words)
+    else:
+        config = parse("--evol-llm-config", *words).evol_llm_config
+        assert (config.model, config.temperature) == ("a b", 0.5)
+        assert parse("--evol-llm-config", " ".join(words)).evol_llm_config == config
+
+
+def test_the_keys_of_the_contract_are_known():
+    assert set(KEYS) <= LLMConfig.model_fields.keys()
+
+
+def test_what_is_wrong_lists_the_known_keys():
+    with pytest.raises(ConfigError) as caught:
+        parse("--optim-llm-config", "modle=x")
+    assert all(key in str(caught.value) for key in KEYS)
+    assert "--optim-llm-config" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("temperature=3", "temperature=-0.1", "temperature=warm", "temperature=nan", "top_p=0", "top_p=1.1"),
+        *("max_tokens=0", "max_tokens=1.5", "max_retries=-1", "timeout=0", "timeout=inf", "price_in=-1", "model="),
+        *("base_url=localhost:8000", "base_url=ftp://x", "base_url=http://", "api_key_env=MY-KEY", "price_in=nan"),
+    ],
+)
+def test_bad_values_are_refused_by_name(word):
+    with pytest.raises(ConfigError) as caught:
+        parse("--evol-llm-config", word)
+    assert word.partition("=")[0] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8000/v1", "https://x.org", "http://[::1]:80/v1", "http://10.0.0.1:1"]
+)
+def test_urls_of_servers(url):
+    assert parse("--evol-llm-config", f"base_url={url}").evol_llm_config.base_url == url
+
+
+@pytest.mark.parametrize(
+    ("config", "stage", "sampling"),
+    [
+        ({}, "evolve", Sampling(0.0)),
+        ({}, "respond", Sampling(0.0)),
+        ({}, "judge", Sampling(0.0)),
+        ({}, "analyze", Sampling(0.6, 0.95)),
+        ({}, "optimize", Sampling(0.6, 0.95)),
+        ({"temperature": 1, "max_tokens": 9, "seed": 3}, "optimize", Sampling(1.0, 0.95, 9, 3)),
+        ({"temperature": "none", "top_p": "none"}, "optimize", Sampling()),
+        ({"temperature": 0}, "analyze", Sampling(0.0, 0.95)),
+    ],
+)
+def test_sampling_is_the_stages_own_unless_it_is_set(config, stage, sampling):
+    assert LLMConfig(**config).sampling(stage) == sampling
+
+
+def test_cost_is_per_million_tokens_and_cached_ones_may_be_cheaper():
+    priced = LLMConfig(price_in="0.5", price_out="2", price_cached="0.1")
+    assert priced.cost(1_000_000, 500_000, 400_000) == Decimal("1.34")
+    assert LLMConfig(price_in=1, price_out=1).cost(10, 0, 10) == Decimal("0.00001")
+    assert LLMConfig().cost(5, 5) == 0
+
+
+# --- Keys ------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_read_from_the_variable_that_is_named(monkeypatch):
+    monkeypatch.setenv("MY_KEY", " sk-1 \n")
+    assert LLMConfig(api_key_env="MY_KEY", base_url="https://x.org").api_key() == "sk-1"
+
+
+def test_where_a_key_is_needed_and_where_not(monkeypatch):
+    monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
+    monkeypatch.delenv("GONE", raising=False)
+    for local in ("http://localhost:1/v1", "http://127.0.0.1:1/v1", "http://[::1]:1/v1"):
+        assert LLMConfig(base_url=local).api_key() == "none"
+        with pytest.raises(EndpointError, match="GONE"):
+            LLMConfig(base_url=local, api_key_env="GONE").api_key()
+    with pytest.raises(EndpointError, match="DEEPSEEK_API_KEY"):
+        LLMConfig().api_key()
+
+
+@pytest.mark.parametrize("host", ["api.openai.com", "deepseek.com.evil.org", "evildeepseek.com"])
+def test_the_key_of_deepseek_goes_nowhere_else(monkeypatch, host):
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-1")
+    assert LLMConfig().api_key() == "sk-1"
+    with pytest.raises(EndpointError, match="api_key_env"):
+        LLMConfig(base_url=f"https://{host}/v1").api_key()
+
+
+# --- What makes a run another one ------------------------------------------------------------------
+
+HOW = (
+    *(("--batch-size", "3"), ("--save-path", "y.jsonl"), ("--max-calls", "5"), ("--min-retention", "0.5")),
+    *(("--export-journal", "j"), ("--quiet",), ("--log-level", "debug"), ("--fresh",)),
+    *(("--evol-llm-config", word) for word in ("timeout=5", "max_retries=1", "price_in=1", "api_key_env=X", "rpm=5")),
+)
+WHAT = (
+    *(("--seed", "1"), ("--max-steps", "1"), ("--judge", "dev"), ("--generations", "2"), ("--attempts", "1")),
+    *(("--data-path", "x.jsonl"), ("--test-run", "1"), ("--method", "m.txt"), ("--dev-size", "9"), ("--patience", "1")),
+    *(("--evol-llm-config", word) for word in ("model=x", "temperature=1", "max_tokens=5", "seed=1", "top_p=0.5")),
+    ("--optim-llm-config", "model=x"),
+)
+
+
+@pytest.mark.parametrize("flags", HOW, ids=" ".join)
+def test_how_a_run_is_done_does_not_make_it_another(flags):
+    assert parse(*flags).determining() == parse().determining()
+
+
+@pytest.mark.parametrize("flags", WHAT, ids=" ".join)
+def test_what_is_done_does(flags):
+    assert parse(*flags).determining() != parse().determining()
+
+
+def test_settings_survive_json():
+    settings = parse("--evol-llm-config", "temperature=0.1", "--seed", "-5").determining()
+    assert json.loads(json.dumps(settings)) == settings

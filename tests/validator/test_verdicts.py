@@ -1,0 +1,66 @@
+"""Verdicts: passed, failed with a reason, or unscored; `could not judge` is neither of the first two."""
+
+import pytest
+
+from tests.builders import evolved, seed
+from utils.schema import LABELS, PASSED, UNJUDGED, Answer, Finding, failed, unscored
+from validator import (
+    ANSWER_RULES,
+    FINAL_FATAL,
+    LEARNING_FATAL,
+    REWRITE_RULES,
+    check_answer,
+    check_finding,
+    explain,
+)
+
+TRAJECTORY = evolved(seed(), "Name three rivers that flow north, and say why that is rare.")
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_label_is_fatal_in_learning_and_all_but_stagnant_in_the_final_run(label):
+    finding = Finding((label,))
+    assert check_finding(finding, LEARNING_FATAL, keep_unjudged=False) == failed(label)
+    assert check_finding(finding, FINAL_FATAL, keep_unjudged=True) == (PASSED if label == "stagnant" else failed(label))
+
+
+def test_the_reason_is_the_first_label_that_is_fatal():
+    assert check_finding(Finding(("stagnant", "lost")), FINAL_FATAL, keep_unjudged=True) == failed("lost")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_the_judge_found_fine_or_was_not_asked_has_passed(keep):
+    assert check_finding(Finding(()), LEARNING_FATAL, keep) == PASSED
+    assert check_finding(None, LEARNING_FATAL, keep) == PASSED
+
+
+def test_what_could_not_be_judged_is_unscored_in_learning_and_kept_in_the_final_run():
+    assert check_finding(UNJUDGED, LEARNING_FATAL, keep_unjudged=False) == unscored("unjudged")
+    assert check_finding(UNJUDGED, FINAL_FATAL, keep_unjudged=True) == PASSED
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "verdict"),
+    [
+        ("The Nile, the Lena and the Ob: their plains slope north.", None, PASSED),
+        ("", "unavailable", unscored("unavailable")),
+        ("The Nile, the Lena and", "length", failed("length")),
+        ("", "content_filter", failed("content_filter")),
+        ("I'm sorry, but I can't help with that.", None, failed("refusal")),
+        ("...", None, failed("empty")),
+    ],
+)
+def test_an_answer_is_judged_by_how_it_ended_then_by_the_rules(text, error, verdict):
+    assert check_answer(Answer(TRAJECTORY, text, error)) == verdict
+
+
+def test_every_reason_that_can_occur_is_explained_in_other_words():
+    names = {
+        *LABELS,
+        "unreadable",
+        "length",
+        "content_filter",
+        *(rule.name for rule in (*ANSWER_RULES, *REWRITE_RULES)),
+    }
+    assert [name for name in names if explain(name) == name] == []
+    assert explain("lost", "the price") == f"{explain('lost')} (the price)"

@@ -1,0 +1,33 @@
+"""Samples of a stream of unknown length that depend on what is in it, not on when it came."""
+
+import heapq
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def rank(key: str) -> int:
+    """A number between 0 and 2**64 that looks random and depends on `key` alone."""
+    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+class Sample(Generic[T]):
+    """Keeps the `size` values whose keys have the lowest ranks; ties by order of adding."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._heap: list[tuple[int, int, T]] = []
+        self._added = 0
+
+    def add(self, rank: int, value: T) -> None:
+        self._added += 1
+        entry = (-rank, -self._added, value)
+        if len(self._heap) < self._size:
+            heapq.heappush(self._heap, entry)
+        elif entry > self._heap[0]:
+            heapq.heapreplace(self._heap, entry)
+
+    def values(self) -> list[T]:
+        """The kept values, lowest rank first: any first part of them is a sample, too."""
+        return [value for *_, value in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
