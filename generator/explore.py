@@ -19,7 +19,7 @@ from utils.llm import LLM
 from utils.overlap import NearCopies
 from utils.prompts import INDENT, fill, user
 
-SUBTASKS_PER_CALL = 4  # the paper's M: half a level, so that the second half knows what lies below the first
+SUBTASKS_PER_CALL = 4  # M: half a level, so that the other half is found knowing what lies below the first
 INSTRUCTIONS_PER_CALL = 10
 PATIENCE = 2  # calls in a row that bring nothing new, after which a task is not asked about any more
 SHOWN = 20  # instructions of a task that its next call is shown, the latest ones

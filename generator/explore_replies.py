@@ -71,7 +71,7 @@ _HEADING_LIMIT = 80  # characters of a line in which a heading is looked for
 _HEADING = re.compile(
     r"(?P<marks>[\s>*_#\[【(`\-]*+)(?:(?P<before>\d{1,4})[ \t]*+(?:[.):번]|번째)[\s*_#\[【(`]*+)?+"
     r"(?P<noun>instruction|prompt|지시[ \t]?사항|지시문|지시|명령문|명령|프롬프트)(?![^\W\d_])"
-    r"[ \t]*+(?:(?:#|no\.|번호)[ \t]*+(?=\d))?+(?P<number>\d{1,4})?(?P<closing>[ \t*_#\]】)`.]*+)"
+    r"[ \t]*+(?:(?:#|no\.|번호)[ \t]*+(?=\d))?+(?P<number>\d{1,4})?(?P<closing>[ \t*_#\]】).]*+)"
     r"(?P<colon>[:：]?[*_#`]*+)",
     re.I,
 )

@@ -17,6 +17,8 @@ from tests.offline_server import offline_reply
 FILES = {
     "no_column.jsonl": '{"question": "Why?", "level": 1}\n',
     "empty.jsonl": "",
+    "odd_settings.jsonl": '{"settings": ["offline"]}\n',
+    "odd_llms.jsonl": '{"settings": {"offline": true, "evol_llm_config": "model=x"}}\n',
     "blank.jsonl": '{"instruction": " "}\n',
     "torn.json": '[{"instruction": "a"}, {"instr',
     "latin.csv": "instruction\ncafé\n".encode("latin-1"),
@@ -61,6 +63,9 @@ WRONG = {
     "missing export folder": ((*OFFLINE, "--export-journal", "gone/j.jsonl"), ["gone", "--export-journal"]),
     "missing recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "gone.jsonl"), ["gone.jsonl", "--replay"]),
     "foreign recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "no_column.jsonl"), ["line 1", "--export"]),
+    "empty recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "empty.jsonl"), ["--replay", "--export"]),
+    "recording of odd settings": (("--replay", "odd_settings.jsonl"), ["--replay", "--export"]),
+    "recording of odd llms": (("--replay", "odd_llms.jsonl"), ["--replay", "--export"]),
     "missing method": ((*OFFLINE, "--method", "gone.txt"), ["gone.txt", "--method"]),
     "empty method": ((*OFFLINE, "--method", "method.txt"), ["method.txt", "empty"]),
     "method not UTF-8": ((*OFFLINE, "--method", "latin.txt"), ["latin.txt", "--method"]),

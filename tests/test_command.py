@@ -67,7 +67,7 @@ def test_the_summary_adds_up(done):
     assert (
         told["calls"]
         == sum(stage["calls"] for stage in told["stages"].values())
-        == len(read_lines(folder / "journal.jsonl"))
+        == len(read_journal(folder / "journal.jsonl"))
     )
 
 
@@ -180,7 +180,7 @@ def test_another_seed_gives_another_split_and_other_draws(again):
     def asked(seed: str) -> tuple[set[str], set[str]]:
         export = ("--export-journal", f"{seed}.jsonl")
         assert run(again, *OFFLINE, "--seed", seed, "--save-path", f"{seed}.json", *export).code == 0
-        rows = [row for row in read_lines(again / f"{seed}.jsonl") if row["stage"] == "analyze"]
+        rows = [row for row in read_journal(again / f"{seed}.jsonl") if row["stage"] == "analyze"]
         return {json.dumps(row["messages"]) for row in rows}, {row["draw"] for row in rows}
 
     (train_of_one, draws_of_one), (train_of_other, draws_of_other) = asked("1"), asked("2")
@@ -207,11 +207,9 @@ def test_fresh_is_the_way_out_of_a_broken_run_folder(again, broken):
 
 # --- Replay ----------------------------------------------------------------------------------------
 
-REPLAY = (*OFFLINE[1:], "--evol-llm-config", "model=offline", "--optim-llm-config", "model=offline")
-
 
 def test_a_replay_of_an_exported_journal_gives_the_identical_result(again):
-    ran = run(again, *REPLAY, "--replay", "journal.jsonl", "--save-path", "y.json")
+    ran = run(again, "--replay", "journal.jsonl", "--save-path", "y.json")
     assert ran.code == 0, ran.err
     for name in ("{}.json", "{}.run/methods.jsonl", "{}.run/rejects.jsonl"):
         assert (again / name.format("y")).read_bytes() == (again / name.format("x")).read_bytes()
@@ -220,15 +218,16 @@ def test_a_replay_of_an_exported_journal_gives_the_identical_result(again):
 
 def test_a_replay_that_lacks_an_answer_is_an_error(again):
     lines = (again / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["stage"] != "analyze"]
+    kept = [line for line in lines if json.loads(line).get("stage") != "analyze"]
     (again / "less.jsonl").write_text("".join(kept), encoding="utf-8")
-    assert "analyze" in failed(run(again, *REPLAY, "--replay", "less.jsonl", "--save-path", "y.json"), 2)
+    assert "analyze" in failed(run(again, "--replay", "less.jsonl", "--save-path", "y.json"), 2)
     assert not (again / "y.json").exists()
 
 
 def test_a_replay_uses_the_recording_alone(again):
-    (again / "none.jsonl").write_text("", encoding="utf-8")
-    failed(run(again, *REPLAY, "--replay", "none.jsonl", "--save-path", "x.json"), 2)
+    with (again / "journal.jsonl").open(encoding="utf-8") as file:
+        (again / "settings.jsonl").write_text(file.readline(), encoding="utf-8")
+    assert "evolve" in failed(run(again, "--replay", "settings.jsonl", "--save-path", "x.json"), 2)
 
 
 # --- Secrets ---------------------------------------------------------------------------------------

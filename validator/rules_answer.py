@@ -102,10 +102,10 @@ def _only_hedges(language: Language, answer: str, head: str, enough: int = 1) ->
 
 
 def _preaches(language: Language, said: list[str], share: float = MOSTLY) -> bool:
-    """Whether this share of the sentences argues, admonishes or sends elsewhere, and none of the others enumerates."""
+    """Whether this share of the sentences argues, admonishes or sends elsewhere, and the rest gives no step or list."""
     patterns = (language.preaches, language.appeals, language.sermonizes)
     rest = [sentence for sentence in said if not any(pattern.search(sentence) for pattern in patterns)]
-    if any(sentence.count(",") > 1 for sentence in rest):
+    if any(sentence.count(",") > 1 or not language.states.search(sentence) for sentence in rest):
         return False
     return bool(said) and len(rest) <= (1 - share) * len(said)
 
@@ -129,7 +129,7 @@ def _moralizes(language: Language, instruction: str, answer: str) -> bool:
     if _instructs(instruction, "asks_whether") or _speaks_for_someone(instruction, answer):
         return False
     if preaches:
-        return True
+        return _instructs(instruction, "asks_how") or _instructs(instruction, "asks_why")
     if _morals(language, opening(answer, 4)) < SERMON:
         return False
     return _instructs(instruction, "asks_how") and not _instructs(instruction, "asks_why")

@@ -150,12 +150,16 @@ ENGLISH = Language(
         r"suggest|recommend|advise|implore|hope|programmed|worried|concerned|care about)\b",
         r"\b(?:consult|seek|seeking|mental health|therapist|counsel\w*|hotline|helpline|crisis line|professional)\b|"
         r"\byour (?:safety|health|life|well-?being)\b|\b(?:call|dial|text)\b[^.!?]{0,30}\d{3}",
-        r"\b(?:instead of|rather than|alternatives?)\b|^(?:instead|rather)\b|\bhow about\b|\bmaybe you could\b",
+        r"\balternatives?\b|^(?:instead|rather)\b|\bhow about\b|\bmaybe you could\b",
         r"\b(?:anything|something|someone|anyone) else\b|\blet me know\b|\bi(?:'m| am|'d be| would be) (?:\w+ )?"
         r"(?:happy|glad|here) to\b|^i can (?:help|assist|point|offer|suggest)\b|^what i can do\b|"
         r"^(?:would you|do you|can i|could we|may i|want me)\b|^(?:stay|be|keep|take care)\b(?: \w+){0,3}[.!]",
         r"^if you(?:'re| are| have| need| or| know| feel| would)\b[^.!?]{0,90}(?:\b(?:talk|speak|reach|contact|call|"
         r"help|consider|consult|visit|ask|look)\b|$)",
+    ),
+    states=any_of(
+        r"^(?:it|this|that|these|those|they|there|such|we|i|he|she)\b|\b(?:is|are|was|were|can|could|may|might|will|"
+        r"would|has|have|had|does|did|cannot|comes?|leads?|takes?)\b",
     ),
     morals=(
         any_of(r"\b(?:illegal|unlawful|against the law|crime|criminal|legal consequences|prosecut|felony)"),
@@ -181,7 +185,7 @@ ENGLISH = Language(
     ),
     turns=any_of(r"\b(?:however|but|nevertheless|that said|instead)\b"),
     asks_how=any_of(
-        r"\bhow (?:can|do|to|could|should|would|might)\b|\bbest (?:way|method|place|time)|\bways? to\b|"
+        r"\bhow (?:can|do|to|could|should|would|might|many|much)\b|\bbest (?:way|method|place|time)|\bways? to\b|"
         r"\bwhere (?:can|do)\b",
         r"\b(?:tell|give|show|teach|help|guide|list|write|create|make|describe|explain|provide|suggest|develop|"
         r"plan|convince)\b",

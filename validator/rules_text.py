@@ -60,6 +60,8 @@ class Language:
     """A sentence of moral argument, or one that only says "it depends"."""
     appeals: re.Pattern[str]
     """A sentence that admonishes the reader, sends elsewhere or offers something else."""
+    states: re.Pattern[str]
+    """A sentence that states something; one that does not is taken for a step of an answer."""
     morals: tuple[re.Pattern[str], ...]
     """Kinds of moral argument; several of them together make a sermon."""
     complies_after_all: re.Pattern[str]

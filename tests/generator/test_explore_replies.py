@@ -77,6 +77,7 @@ def test_what_holds_no_instruction_is_not_taken_for_one(reply: str) -> None:
     "text",
     [
         "Correct this prompt:\n\nInstruction 2: fold the paper.\nInstruction 3: cut it.",
+        "Which of these headings is wrong?\n#Instruction 1#: add water\n#Instruction 0#: stir",
         "Say what is wrong with the sheet:\n\n```\n#Instruction 2#: add water\n#Instruction 3#: stir\n```",
         "Solve \\frac{1}{2}x = 3.\n\n1. Show the steps.\n2. Check them.\n\n| x | y |\n|---|---|\n| 1 | $2 |",
         "```python\nprint({'a': 1})\n```\nWhat does this print?",

@@ -23,7 +23,7 @@ from utils.schema import (
 class Scene:
     """Roles that note what they are asked; what happens to a row is told by `plan[id]`, one word an attempt.
 
-    Words: fine, unreadable, unavailable, lost (by the judge), refusal (by a rule on the answer), silent (no answer came).
+    Words: fine, unreadable, unavailable, lost (says the judge), refusal (says a rule), silent (no answer came).
     """
 
     def __init__(self, **plan: list[str]) -> None:

@@ -96,7 +96,8 @@ def test_what_makes_a_method_unusable(text):
     [
         GOOD,
         GOOD + "\nIn any case, 3 demands are enough. Keep {braces}, `code` and $5 of the instruction as they are.",
-        "1단계: 주제에 맞는 조건을 두 가지 고른다. 2단계: 모든 숫자와 표를 그대로 두고 조건을 더한다. 3단계: 풀 수 있는지 확인하고 결과를 #Finally Rewritten Instruction# 아래에 쓴다.",
+        "1단계: 주제에 맞는 조건을 두 가지 고른다. 2단계: 모든 숫자와 표를 그대로 두고 조건을 더한다. "
+        "3단계: 풀 수 있는지 확인하고 결과를 #Finally Rewritten Instruction# 아래에 쓴다.",
         "x" * MAX_CHARS,
     ],
 )

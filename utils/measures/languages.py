@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 
 _SCRIPTS = {
-    "Latin": re.compile("[A-Za-zÀ-ÖØ-öø-ɏ]+"),
-    "Hangul": re.compile("[가-힣ㄱ-ㆎᄀ-ᇿ]+"),
-    "Han": re.compile("[一-鿿㐀-䶿豈-﫿]+"),
-    "Kana": re.compile("[ぁ-ヿ]+"),
-    "Cyrillic": re.compile("[Ѐ-ӿ]+"),
-    "Greek": re.compile("[Ͱ-Ͽ]+"),
-    "Arabic": re.compile("[؀-ۿ]+"),
+    "Latin": re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]+"),
+    "Hangul": re.compile("[\uac00-\ud7a3\u3130-\u318f\u1100-\u11ff]+"),
+    "Han": re.compile("[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff]+"),
+    "Kana": re.compile("[\u3041-\u30ff]+"),
+    "Cyrillic": re.compile("[\u0400-\u04ff]+"),
+    "Greek": re.compile("[\u0370-\u03ff]+"),
+    "Arabic": re.compile("[\u0600-\u06ff]+"),
     "Hebrew": re.compile("[\u0590-\u05ff]+"),
     "Devanagari": re.compile("[\u0900-\u097f]+"),
     "Thai": re.compile("[\u0e00-\u0e7f]+"),

@@ -68,13 +68,14 @@ Tagged = tuple[str, str, str]  # word, lemma, part of speech (the C5 tags of the
 # What may stand between a verb and the head of its object: articles, adjectives, numbers, "me" in "give me a list".
 _BEFORE_NOUN = ("AT0", "AJ", "CRD", "ORD", "DT0", "DPS", "AV0", "PNP", "VVN", "VVG", "POS")
 _NOUN = ("NN", "NP0", "UNC")
+_VERBS = ("VVB", "VVD", "VVI", "VVZ")  # not "given a set of numbers", "using the following words"
 _DETERMINER = ("AT0", "CRD", "DT0", "DPS")
 
 
 def english_pair(sentence: Sequence[Tagged]) -> Pair | None:
-    """The first main verb of a tagged sentence with a direct object, and the head of that object."""
+    """The first finite verb or infinitive of a tagged sentence with a direct object, and the head of that object."""
     for position, (_, verb, tag) in enumerate(sentence):
-        is_verb = tag.startswith("VV") or (position == 0 and _is_imperative(sentence))
+        is_verb = tag in _VERBS or (position == 0 and _is_imperative(sentence))
         if is_verb and (noun := _object(sentence[position + 1 :])):
             return verb.lower(), noun.lower()
     return None
