@@ -29,7 +29,19 @@ from dotenv import load_dotenv
 
 from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, operation, six_operations
-from generator import Roles, answer, groups_of_ten, run_group, run_pool
+from generator import (
+    ExploreOptions,
+    Roles,
+    answer,
+    explore,
+    groups_of_ten,
+    render,
+    run_group,
+    run_pool,
+    seed_records,
+    tree_from_json,
+    tree_to_json,
+)
 from optimizer import optimize
 from utils.concurrency import for_each, together
 from utils.config import EVOL_INSTRUCT, RunConfig, parse_arguments
@@ -81,6 +93,7 @@ from validator import (
 
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
+TREES = "explored.jsonl"
 T = TypeVar("T")
 Case = tuple[Trajectory, Finding | None]
 
@@ -311,33 +324,61 @@ def read_method_file(path: Path) -> Method:
     return Method(text, origin="file")
 
 
-async def run(config: RunConfig, seeds: SeedSet, folder: RunFolder, rows: Spool) -> tuple[Summary, Learned]:
-    """The whole job, from learning to files. Whatever was answered stays in the journal if it fails."""
-    started = time.monotonic()
+async def run(kit: Kit, seeds: SeedSet, folder: RunFolder, rows: Spool) -> tuple[Summary, Learned]:
+    """The whole job once the seeds are there, from learning to files."""
+    config, started = kit.config, time.monotonic()
+    set_aside = [] if config.test_run else seeds.set_aside
+    rows.put_many((config.row_key(row.id, 1), set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
+
+    learned = await find_methods(kit, seeds)
+    tried = ((candidate, complexity_score(candidate.score.outcomes)) for candidate in learned.history)
+    folder.write_lines("methods.jsonl", (method_record(candidate, complexity) for candidate, complexity in tried))
+    if config.method != EVOL_INSTRUCT:
+        folder.write("best_method.txt", learned.methods[0].text + "\n")
+
+    await generate(kit, seeds, learned.methods, rows)
+    if config.max_overlap < 1:
+        set_near_copies_aside(seeds, rows, config.max_overlap)
+    write_rows(folder.result, evolved_records(rows))
+    folder.write_lines("rejects.jsonl", rejected_records(rows))
+    summary = summarize(rows, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
+    folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
+    return summary, learned
+
+
+async def with_llms(
+    config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path
+) -> tuple[Summary, Learned]:
+    """Open the LLMs, explore if there are no seeds yet, and run. What was answered stays in the journal if it fails."""
     ledger = Ledger(config.max_calls, config.max_cost)
     evol, optim = open_llms(config, folder.journal, ledger)
     kit = Kit(evol, optim, config, ledger)
     try:
-        learned = await find_methods(kit, seeds)
-        methods = (
-            method_record(candidate, complexity_score(candidate.score.outcomes)) for candidate in learned.history
-        )
-        folder.write_lines("methods.jsonl", methods)
-        if config.method != EVOL_INSTRUCT:
-            folder.write("best_method.txt", learned.methods[0].text + "\n")
-        await generate(kit, seeds, learned.methods, rows)
+        with seeds or await explored_seeds(kit, folder, scratch) as seeds, Spool(scratch / "rows.sqlite") as rows:
+            return await run(kit, seeds, folder, rows)
     except BudgetReached:
         await asyncio.gather(evol.drain(), optim.drain())  # paid calls come home before the run stops
         raise
     finally:
         await close_llms(evol, optim)
-    if config.max_overlap < 1:
-        set_near_copies_aside(seeds, rows, config.max_overlap)
-    write_rows(folder.result, evolved_records(rows))
-    folder.write_lines("rejects.jsonl", rejected_records(rows))
-    summary = summarize(rows, learned.methods, learned.history, ledger, time.monotonic() - started)
-    folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
-    return summary, learned
+
+
+async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
+    """Seeds from exploring the domains of `--explore`; the trees are kept, so that they can be deepened later."""
+    config = kit.config
+    options = ExploreOptions(config.explore_depth, config.explore_breadth, config.explore_samples, config.max_overlap)
+    known = [tree_from_json(line, str(folder.path / TREES)) for line in folder.read_lines(TREES)]
+    trees = await explore(kit.optim, config.explore, options, known)
+    others = [tree for tree in known if tree.domain not in {tree.domain for tree in trees}]
+    folder.write(TREES, "".join(tree_to_json(tree) + "\n" for tree in (*trees, *others)))
+    for tree in trees:
+        print(render(tree))
+    folder.write_lines("seeds.jsonl", seed_records(trees))
+    if not any(seed_records(trees)):
+        raise EndpointError("exploring brought no instructions; see run.log, then run again")
+    seeds = load_seeds([SeedSource(str(folder.path / "seeds.jsonl"))], scratch / "seeds.sqlite")
+    check_learning(config, seeds)
+    return seeds
 
 
 # --- The command -----------------------------------------------------------------------------------
@@ -375,27 +416,31 @@ def execute(config: RunConfig, command: str) -> None:
     """Check in this order, before anything costs: data set, output path, key. Then run, and say what came of it."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
-        seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
-        if config.method not in ("auto", EVOL_INSTRUCT):
-            read_method_file(Path(config.method))  # no such file, or too few seeds: say so now
-        elif config.method == "auto" and config.max_steps:
-            split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+        seeds = None
+        if not config.explore:
+            seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
+            check_learning(config, seeds)
         check_output(config.save_path, "--save-path")
         if config.export_journal:
             check_output(config.export_journal, "--export-journal")
         check_keys(config)
         folder = stack.enter_context(RunFolder(config))
-        rows = stack.enter_context(Spool(scratch / "rows.sqlite"))
-        set_aside = [] if config.test_run else seeds.set_aside
-        rows.put_many((config.row_key(row.id, 1), set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
         try:
-            summary, learned = asyncio.run(stoppable(run(config, seeds, folder, rows)))
+            summary, learned = asyncio.run(stoppable(with_llms(config, seeds, folder, scratch)))
         except (Interrupted, BudgetReached) as exc:
             raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
         if config.export_journal:
             folder.journal.export(config.export_journal, config.recorded())
     print(as_text(summary, learned.history, config))
     check_outcome(config, summary)
+
+
+def check_learning(config: RunConfig, seeds: SeedSet) -> None:
+    """Say before anything costs that there are too few seeds, or no such method file."""
+    if config.method not in ("auto", EVOL_INSTRUCT):
+        read_method_file(Path(config.method))
+    elif config.method == "auto" and config.max_steps:
+        split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
 
 
 def check_outcome(config: RunConfig, summary: Summary) -> None:

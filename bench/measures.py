@@ -21,9 +21,14 @@ SUBJECTS = {
 }
 TASKS = {
     "en": ("Explain the basic idea of", "Write a short essay on", "Give three examples from", "Compare two views of"),
-    "ko": ("핵심 개념을 설명해 주세요:", "짧은 글을 작성해 주세요:", "예를 세 가지 들어 주세요:", "두 관점을 비교해 주세요:"),
+    "ko": (
+        "핵심 개념을 설명해 주세요:",
+        "짧은 글을 작성해 주세요:",
+        "예를 세 가지 들어 주세요:",
+        "두 관점을 비교해 주세요:",
+    ),
 }
-SYLLABLES = {"en": "ba ce di fo gu ka le mi no pu ra se ti vo wu".split(), "ko": list("가나다라마바사아자차카타파하고노")}
+SYLLABLES = {"en": ("ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "ra"), "ko": tuple("가나다라마바사아자차")}
 
 
 def rows(count: int) -> Iterator[tuple[str, str]]:
@@ -31,38 +36,38 @@ def rows(count: int) -> Iterator[tuple[str, str]]:
     random = Random(7)
     for number in range(count):
         tongue = "en" if number % 2 else "ko"
-        name = lambda: "".join(random.choices(SYLLABLES[tongue], k=random.randint(2, 3)))  # noqa: B023, E731
-        parent = f"{random.choice(TASKS[tongue])} {random.choice(SUBJECTS[tongue])} {' '.join(name() for _ in range(20))}."
-        yield f"{parent} {random.choice(TASKS[tongue])} {' '.join(name() for _ in range(12))}.", parent
+        parent = f"{random.choice(TASKS[tongue])} {random.choice(SUBJECTS[tongue])} {_words(tongue, 20, random)}."
+        yield f"{parent} {random.choice(TASKS[tongue])} {_words(tongue, 12, random)}.", parent
+
+
+def _words(tongue: str, count: int, random: Random) -> str:
+    return " ".join("".join(random.choices(SYLLABLES[tongue], k=random.randint(2, 3))) for _ in range(count))
 
 
 def one(count: int) -> None:
     """Measure `count` rows and print what the table shows, as JSON."""
-    from utils.measures.dataset import Measurer
+    from utils.measures.dataset import TAGGED, Measurer
+    from utils.measures.verb_noun import first_pair_of, verb_noun_pairs
 
-    made = list(rows(count))
-    measurer = Measurer()
-    started = time.perf_counter()
+    made, measurer, clock = list(rows(count)), Measurer(), [time.perf_counter()]
     for text, parent in made:
         measurer.add(text, parent)
-    added = time.perf_counter()
-    measures = measurer.measures(lambda _: None)
-    nearest = time.perf_counter()
-    looked_at = measures.nearest_overlap.distribution.count if measures.nearest_overlap else 0
-    size = sum(len(text) + len(parent) for text, parent in made)
-    tagged = measurer.measures()
-    seconds = {"add": added - started, "rest": nearest - added, "all": time.perf_counter() - nearest}
-    found = tagged.verb_noun.rows if tagged.verb_noun else 0
-    print(json.dumps(seconds | {"looked_at": looked_at, "characters": size, "tagged": found}))
+    clock.append(time.perf_counter())
+    nearest = measurer.measures(lambda _: None).nearest_overlap
+    clock.append(time.perf_counter())
+    missing = [tongue for tongue in TASKS if first_pair_of(tongue) is None]
+    clock.append(time.perf_counter())
+    verb_noun_pairs([("en" if n % 2 else "ko", text) for n, (text, _) in enumerate(made[:TAGGED])])
+    clock.append(time.perf_counter())
+    print(json.dumps([*map(float.__sub__, clock[1:], clock), nearest.distribution.count, min(count, TAGGED), missing]))
 
 
 def line(count: int, measured: Measured) -> list[str]:
     if measured.code:
         raise SystemExit(f"measuring failed:\n{measured.output}")
-    told = json.loads(measured.output)
-    tagging = told["all"] - told["rest"]
-    parts = (f"{told['add']:.1f} s", f"{told['rest']:.1f} s", f"{tagging:.1f} s")
-    return [f"{count:,}", *parts, f"{told['looked_at']:,}", f"{told['tagged']:,}", f"{measured.peak:,.0f} MiB"]
+    each, nearest, loading, tagging, compared, tagged, missing = json.loads(measured.output)
+    seconds = [f"{value:.1f} s" for value in (each, nearest, loading, tagging)]
+    return [f"{count:,}", *seconds, f"{compared:,}", "none" if missing else f"{tagged:,}", f"{measured.peak:,.0f} MiB"]
 
 
 def main() -> None:
@@ -73,8 +78,10 @@ def main() -> None:
     if options.one is not None:
         one(options.one)
         return
-    lines = [line(n, timed([sys.executable, "-m", "bench.measures", "--one", str(n)], ROOT)) for n in [2, *options.rows]]
-    head = ("rows", "each row", "nearest", "verb-noun", "compared", "tagged", "peak memory")
+    lines = [
+        line(n, timed([sys.executable, "-m", "bench.measures", "--one", str(n)], ROOT)) for n in [2, *options.rows]
+    ]
+    head = ("rows", "all rows", "nearest", "load taggers", "tagging", "compared", "tagged", "peak memory")
     table("Measures of one data set (2 rows: imports and taggers alone)", head, lines)
 
 

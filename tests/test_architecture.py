@@ -49,7 +49,9 @@ def test_every_prompt_is_used():
 
 
 def test_help_loads_nothing_heavy():
-    code = "import atexit, sys, main; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main.main(['--help'])"
+    code = (
+        "import atexit, sys, main; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main.main(['--help'])"
+    )
     ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert "--offline" in ran.stdout
     assert not HEAVY & set(ran.stderr.split())

@@ -91,15 +91,15 @@ def test_wrong_flags_and_data_are_exit_code_2(folder, case):
     assert not list(folder.glob("*.tmp")) + list(folder.glob("evolution_result.json"))
 
 
-def test_what_is_wrong_is_said_in_order_data_set_then_output_then_key(folder):
+def test_what_is_wrong_is_said_in_order_data_set_then_output_then_key(tmp_path):
     llm = ("--evol-llm-config", "model=x")
     for argv, word in (
         (("--data-path", "gone.jsonl", "--save-path", "gone/x.json", *llm), "gone.jsonl"),
         (("--data-path", SEEDS, *SMALL, "--save-path", "gone/x.json", *llm), "--save-path"),
     ):
-        assert word in failed(run(folder, *argv), 2)
-    assert "DEEPSEEK_API_KEY" in failed(run(folder, "--data-path", SEEDS, *SMALL, *llm), 3)
-    assert not list(folder.glob("evolution_result.*"))
+        assert word in failed(run(tmp_path, *argv), 2)
+    assert "DEEPSEEK_API_KEY" in failed(run(tmp_path, "--data-path", SEEDS, *SMALL, *llm), 3)
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_env_file_that_is_not_utf8_is_one_line(tmp_path):

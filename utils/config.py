@@ -29,7 +29,7 @@ SUFFIXES = (".json", ".jsonl", ".parquet")
 # greedy, analyzing and optimizing sample (paper, section 4.1).
 GREEDY = Sampling(temperature=0.0)
 CREATIVE = Sampling(temperature=0.6, top_p=0.95)
-STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE}
+STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE}
 
 
 class LLMConfig(BaseModel):
@@ -94,6 +94,10 @@ def _test_run(value: Any) -> Any:
     return {"true": 1, "false": 0}.get(str(value).lower(), value)
 
 
+def _by_comma(value: Any) -> Any:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
 class RunConfig(BaseModel):
     """All flags, checked. Field names are the flags' names; docs/defaults stand in `build_parser`."""
 
@@ -126,6 +130,10 @@ class RunConfig(BaseModel):
     judge: Literal["all", "dev", "off"] = "all"
     generations: Annotated[int, Field(ge=0)] = 1
     attempts: Annotated[int, Field(ge=1)] = 2
+    explore: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
+    explore_depth: Annotated[int, Field(ge=1, le=6)] = 2
+    explore_breadth: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_by_comma)] = (8, 6)
+    explore_samples: Annotated[int, Field(ge=1)] = 10
     max_calls: Annotated[int, Field(ge=0)] | None = None
     max_cost: Annotated[Decimal, Field(ge=0)] | None = None
     min_retention: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -139,7 +147,9 @@ class RunConfig(BaseModel):
     def _fit_together(self) -> "RunConfig":
         if self.save_path.suffix not in SUFFIXES:
             raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.save_path.name!r}")
-        if not self.data_path and not self.offline:
+        if self.data_path and self.explore:
+            raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
+        if not self.data_path and not self.explore and not self.offline:
             raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
         for name in ("evol", "optim"):
             config: LLMConfig = getattr(self, f"{name}_llm_config")
@@ -220,6 +230,10 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument("--instruction-field", metavar="COLUMN", help="default: instruction, or a chat column")
     data.add_argument("--response-field", metavar="COLUMN", help="default: response, if there is one")
     data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in")
+    data.add_argument("--explore", metavar="DOMAIN", action="append", help="seeds from exploring a domain; repeatable")
+    data.add_argument("--explore-depth", metavar="K", help="levels of sub-tasks (2)")
+    data.add_argument("--explore-breadth", metavar="B,B", help="sub-tasks of a task, per level (8,6)")
+    data.add_argument("--explore-samples", metavar="N", help="instructions per task (10)")
     flag("--train-size", metavar="N", help="instructions to learn from (20)")
     flag("--dev-size", metavar="N", help="instructions that methods are measured on (50)")
     flag("--seed", metavar="N", help="of the split and of all draws (42)")
@@ -337,8 +351,9 @@ def recorded_settings(recording: Path) -> dict[str, Any]:
     """The settings in the first line of an exported journal; empty where it has none."""
     try:
         with recording.open(encoding="utf-8") as file:
-            return json.loads(file.readline()).get("settings", {})
+            settings = json.loads(file.readline()).get("settings", {})
+        return settings | {name: dict(settings.get(name, {})) for name in LLM_FLAGS}
     except OSError as exc:
         raise ConfigError(f"--replay: cannot read {recording}: {exc.strerror}; give an exported journal") from exc
-    except (ValueError, AttributeError) as exc:
+    except (ValueError, TypeError, AttributeError) as exc:
         raise ConfigError(f"--replay: {recording} is no exported journal; write one with --export-journal") from exc

@@ -44,7 +44,9 @@ def log_to_file(path: Path) -> logging.Handler:
     try:
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as exc:
-        raise DataError(f"cannot write {path}: {exc.strerror}; check permissions, or choose another --save-path") from exc
+        raise DataError(
+            f"cannot write {path}: {exc.strerror}; check permissions, or choose another --save-path"
+        ) from exc
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)
     return handler

@@ -109,6 +109,15 @@ class RunFolder:
         with replacing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def read_lines(self, name: str) -> list[str]:
+        """The lines of a file of the folder; none where there is no such file. Raises DataError if it is unreadable."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as exc:
+            raise DataError(f"cannot read {self.path / name} ({exc}); restore it, or start with --fresh") from exc
+
     def write_lines(self, name: str, records: Iterable[dict[str, Any]]) -> None:
         """A file of JSON lines, streamed and replaced as a whole."""
         write_rows(self.path / name, records)

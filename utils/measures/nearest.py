@@ -20,19 +20,19 @@ BLOCK = 64  # tokens that one step takes
 FEWEST = 100  # rows looked at, however long that takes
 
 
-class Vocabulary:
-    """Numbers tokens as they come, and writes texts with these numbers as characters."""
+class Vocabulary(dict[str, str]):
+    """A character for every token, numbered as they come.
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+    Beyond the 1.1 million characters that there are, tokens share one: overlaps may then come out too high.
+    """
+
+    def __missing__(self, token: str) -> str:
+        self[token] = character = chr(len(self) % (sys.maxunicode + 1))
+        return character
 
     def encode(self, text: str) -> str:
-        """One character per token of `text`; the same token is the same character.
-
-        Beyond the 1.1 million characters that there are, tokens share one: overlaps may then come out too high.
-        """
-        numbers = self._numbers
-        return "".join([chr(numbers.setdefault(t, len(numbers)) % (sys.maxunicode + 1)) for t in tokens(text)])
+        """One character per token of `text`; the same token is the same character."""
+        return "".join(map(self.__getitem__, tokens(text)))
 
 
 def overlap(one: str, other: str) -> float:
