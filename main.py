@@ -47,10 +47,12 @@ from utils.concurrency import for_each, together
 from utils.config import EVOL_INSTRUCT, RunConfig, parse_arguments
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.errors import AutoEvolError, BudgetReached, ConfigError, EndpointError, Interrupted, RetentionError
+from utils.journal import journal_history
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM, check_keys, close_llms, open_llms
 from utils.logs import Progress, set_up_logging
 from utils.overlap import NearCopies
+from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     evolved_records,
     method_record,
@@ -60,7 +62,7 @@ from utils.results import (
     set_aside_record,
     write_rows,
 )
-from utils.run_folder import RunFolder, check_output
+from utils.run_folder import JOURNAL, RunFolder, check_output
 from utils.schema import (
     BREADTH,
     EQUAL,
@@ -324,9 +326,12 @@ def read_method_file(path: Path) -> Method:
     return Method(text, origin="file")
 
 
-async def run(kit: Kit, seeds: SeedSet, folder: RunFolder, rows: Spool) -> tuple[Summary, Learned]:
+Ran = tuple[Summary, Learned]
+
+
+async def run(kit: Kit, seeds: SeedSet, folder: RunFolder, rows: Spool, started: float) -> Ran:
     """The whole job once the seeds are there, from learning to files."""
-    config, started = kit.config, time.monotonic()
+    config = kit.config
     set_aside = [] if config.test_run else seeds.set_aside
     rows.put_many((config.row_key(row.id, 1), set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
 
@@ -350,12 +355,12 @@ async def with_llms(
     config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path
 ) -> tuple[Summary, Learned]:
     """Open the LLMs, explore if there are no seeds yet, and run. What was answered stays in the journal if it fails."""
-    ledger = Ledger(config.max_calls, config.max_cost)
+    started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
     evol, optim = open_llms(config, folder.journal, ledger)
     kit = Kit(evol, optim, config, ledger)
     try:
         with seeds or await explored_seeds(kit, folder, scratch) as seeds, Spool(scratch / "rows.sqlite") as rows:
-            return await run(kit, seeds, folder, rows)
+            return await run(kit, seeds, folder, rows, started)
     except BudgetReached:
         await asyncio.gather(evol.drain(), optim.drain())  # paid calls come home before the run stops
         raise
@@ -420,6 +425,9 @@ def execute(config: RunConfig, command: str) -> None:
         if not config.explore:
             seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
             check_learning(config, seeds)
+        if config.plan:
+            print_plan(config, seeds)
+            return
         check_output(config.save_path, "--save-path")
         if config.export_journal:
             check_output(config.export_journal, "--export-journal")
@@ -433,6 +441,20 @@ def execute(config: RunConfig, command: str) -> None:
             folder.journal.export(config.export_journal, config.recorded())
     print(as_text(summary, learned.history, config))
     check_outcome(config, summary)
+
+
+def print_plan(config: RunConfig, seeds: SeedSet | None) -> None:
+    """What this run will ask for and cost, as far as that can be known before it."""
+    if seeds is None:
+        size = explored_size(config)
+    else:
+        size = seed_size(seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds)
+    if config.method == EVOL_INSTRUCT:
+        methods = six_operations()
+    else:
+        methods = (initial_method() if config.method == "auto" else read_method_file(Path(config.method)),)
+    history = journal_history(config.run_folder / JOURNAL)
+    print(plan_text(Planner(config, size, methods, history).stages(), config, history))
 
 
 def check_learning(config: RunConfig, seeds: SeedSet) -> None:
@@ -474,6 +496,8 @@ def main(argv: Sequence[str]) -> int:
     except AutoEvolError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return exc.exit_code
+    except BrokenPipeError:  # whoever read our output has enough of it, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(f"error: interrupted before anything was asked; start again with: {command}", file=sys.stderr)
         return Interrupted.exit_code

@@ -4,7 +4,7 @@
 
 Each size has as many seeds as new instructions and a process of its own. The texts are made up: words drawn by
 Zipf's law, half in a Latin script and half in Hangul with particles, a fifth after one of a few common openings. A new
-instruction is its seed with ten to twenty words more; every thirtieth is another row's seed with a few words changed.
+instruction is its seed with up to twenty words more; one in thirty is another row's seed with a few words changed.
 Up to 1,000 rows the outcome is compared with that of brute force. Time is that of the filter alone.
 """
 
@@ -47,6 +47,7 @@ def weights() -> list[float]:
     return list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
 
 
+@cache
 def word(rank: int, korean: bool) -> str:
     """The word of a rank: always the same, frequent ones shorter, sounds by Zipf's law as well."""
     random = Random(f"word:{rank}:{korean}")
@@ -58,28 +59,25 @@ def word(rank: int, korean: bool) -> str:
     return "".join(random.choice("bcdfglmnprst") + random.choice("aeiou") for _ in range(length))
 
 
-cached_word = cache(word)
-
-
 def words(random: Random, count: int, korean: bool) -> list[str]:
     ranks = random.choices(range(VOCABULARY), cum_weights=weights(), k=count)
-    found = [cached_word(rank, korean) for rank in ranks]
+    found = [word(rank, korean) for rank in ranks]
     return [one + random.choice(PARTICLES) for one in found] if korean else found
 
 
 def seed(row: int) -> list[str]:
-    """The words of a seed; about 10 to 100 tokens."""
+    """The words of a seed, about 10 to 100 tokens."""
     random, korean = Random(f"seed:{row}"), row % 2 == 1
-    opening = (
-        words(Random(f"opening:{random.randrange(OPENINGS)}:{korean}"), 5, korean) if random.random() < 0.2 else []
-    )
+    opening = random.randrange(5 * OPENINGS)  # a fifth has one
+    first = words(Random(f"opening:{opening}:{korean}"), 5, korean) if opening < OPENINGS else []
     length = min(100, max(10, int(random.lognormvariate(3.4, 0.6))))
-    return opening + words(random, length // 3 if korean else length, korean)
+    return first + words(random, length // 4 if korean else length, korean)
 
 
 def evolved(row: int, rows: int) -> str:
+    """A new instruction of the row, of `rows`; all are even numbers, so that a copy is of the same language."""
     random, korean = Random(f"new:{row}"), row % 2 == 1
-    if row % 30:
+    if random.random() > 1 / 30:
         return " ".join(seed(row) + words(random, random.randint(10, 20) // (2 if korean else 1), korean))
     copy = seed((row + 2 * random.randrange(1, max(2, rows // 2))) % rows)
     for place in random.sample(range(len(copy)), max(1, len(copy) // 12)):
@@ -87,11 +85,12 @@ def evolved(row: int, rows: int) -> str:
     return " ".join(copy)
 
 
-def timed(calls: Iterator[Callable[[], NearCopy | None]]) -> tuple[float, list[NearCopy | None]]:
+def timed(call: Callable[[int, str], NearCopy | None], texts: Iterator[str]) -> tuple[float, list[NearCopy | None]]:
+    """Seconds that `call` took over all rows, without those of making the texts, and what it returned."""
     seconds, found = 0.0, []
-    for call in calls:
+    for row, text in enumerate(texts):
         started = time.perf_counter()
-        found.append(call())
+        found.append(call(row, text))
         seconds += time.perf_counter() - started
     return seconds, found
 
@@ -108,7 +107,7 @@ def brute_force(rows: int, max_overlap: float) -> tuple[float, list[NearCopy | N
         kept.append((row, text))
         return None
 
-    return timed((lambda row=row: check(row, evolved(row, rows))) for row in range(rows))
+    return timed(check, (evolved(row, rows) for row in range(rows)))
 
 
 def peak() -> float:
@@ -117,14 +116,10 @@ def peak() -> float:
 
 def measure(rows: int, max_overlap: float) -> Measured:
     for rank in range(2 * VOCABULARY):  # so that the bench's own memory is not counted
-        cached_word(rank // 2, rank % 2 == 1)
+        word(rank // 2, rank % 2 == 1)
     filled, before = NearCopies(max_overlap), peak()
-    adding, _ = timed(
-        (lambda row=row, text=text: filled.add_seed(row, text)) for row in range(rows) for text in [" ".join(seed(row))]
-    )
-    checking, found = timed(
-        (lambda row=row, text=text: filled.check(row, text)) for row in range(rows) for text in [evolved(row, rows)]
-    )
+    adding, _ = timed(filled.add_seed, (" ".join(seed(row)) for row in range(rows)))
+    checking, found = timed(filled.check, (evolved(row, rows) for row in range(rows)))
     memory, slow = peak() - before, None
     if rows <= BRUTE_FORCE_ROWS:
         slow, expected = brute_force(rows, max_overlap)
@@ -132,6 +127,13 @@ def measure(rows: int, max_overlap: float) -> Measured:
             raise SystemExit("the filter and brute force disagree")
     copies = sum(copy is not None for copy in found)
     return Measured(rows, adding + checking, filled.verified, copies, memory, slow)
+
+
+def shown(m: Measured) -> list[str]:
+    pairs = m.rows * m.rows + m.rows * (m.rows - 1) // 2
+    found = (f"{m.verified:,}", f"{m.verified / pairs:.4%}", f"{m.copies:,}", f"{m.memory:.0f}")
+    slow = "" if m.brute_force is None else f"{m.rows / m.brute_force:,.0f} rows/s, same"
+    return [f"{m.rows:,}", f"{m.seconds:.1f}", f"{m.rows / m.seconds:,.0f}", *found, slow]
 
 
 def main() -> None:
@@ -142,22 +144,7 @@ def main() -> None:
     lines = []
     for rows in options.rows:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            m = pool.submit(measure, rows, options.max_overlap).result()
-        pairs = rows * rows + rows * (rows - 1) // 2
-        slow = "" if m.brute_force is None else f"{rows / m.brute_force:,.0f} rows/s, same"
-        share = f"{m.verified / pairs:.4%}"
-        lines.append(
-            [
-                f"{rows:,}",
-                f"{m.seconds:.1f}",
-                f"{rows / m.seconds:,.0f}",
-                f"{m.verified:,}",
-                share,
-                m.copies,
-                f"{m.memory:.0f}",
-                slow,
-            ]
-        )
+            lines.append(shown(pool.submit(measure, rows, options.max_overlap).result()))
     head = ("seeds = new", "s", "rows/s", "pairs compared", "of all", "near copies", "MiB", "brute force")
     table(f"Near-copy filter, ROUGE-L above {options.max_overlap:g}", head, lines)
 

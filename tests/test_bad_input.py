@@ -6,6 +6,8 @@ import resource
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with all kinds of unusable files. No run in it comes so far as to write anything of its own."""
+    """A folder with all kinds of unusable files."""
     folder = tmp_path_factory.mktemp("bad")
     for name, content in FILES.items():
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -83,11 +85,21 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def wrong(folder) -> Iterator[dict[str, Future[Ran]]]:
+    """What each wrong command does, two at a time: there are many, and each starts a process."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {case: pool.submit(run, folder, *argv) for case, (argv, _) in WRONG.items()}
+
+
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_flags_and_data_are_exit_code_2(folder, case):
-    argv, words = WRONG[case]
-    message = failed(run(folder, *argv), 2)
-    assert [word for word in words if word not in message] == []
+def test_wrong_flags_and_data_are_exit_code_2(wrong, case):
+    message = failed(wrong[case].result(), 2)
+    assert [word for word in WRONG[case][1] if word not in message] == []
+
+
+def test_what_is_wrong_leaves_no_result(folder, wrong):
+    wait(wrong.values())
     assert not list(folder.glob("*.tmp")) + list(folder.glob("evolution_result.json"))
 
 

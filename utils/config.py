@@ -137,6 +137,7 @@ class RunConfig(BaseModel):
     max_calls: Annotated[int, Field(ge=0)] | None = None
     max_cost: Annotated[Decimal, Field(ge=0)] | None = None
     min_retention: Annotated[float, Field(ge=0, le=1)] | None = None
+    plan: bool = False
     replay: Path | None = None
     export_journal: Path | None = None
     quiet: bool = False
@@ -197,7 +198,7 @@ LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
 # What a replay repeats besides: the order in which candidates are measured depends on the batch size.
 REPLAYED_TOO = {"batch_size"}
 HOW_NOT_WHAT = {
-    *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "replay", "export_journal"),
+    *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),
     *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
 }
 LLM_HOW_NOT_WHAT = {
@@ -266,6 +267,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--optim-llm-config", nargs="+", metavar="KEY=VALUE", help="analyzes, optimizes, judges; same keys"
     )
     llm.add_argument("--offline", action="store_true", help="no network: example seeds and a rule-based stand-in LLM")
+    llm.add_argument("--plan", action="store_true", help="print calls, tokens, cost and time per stage, and exit")
     llm.add_argument("--max-calls", metavar="N", help="stop cleanly (exit 5) after so many calls")
     llm.add_argument("--max-cost", metavar="AMOUNT", help="stop cleanly (exit 5) at this cost; needs prices")
     llm.add_argument("--replay", metavar="FILE", help="answer from an exported journal alone")

@@ -12,7 +12,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,25 @@ class Journal:
         except sqlite3.Error as exc:
             raise self._error(exc) from exc
         return count
+
+
+@dataclass(frozen=True, slots=True)
+class StageHistory:
+    """What a journal knows of one stage: its completions, and their mean tokens."""
+
+    calls: int
+    input_tokens: float
+    output_tokens: float
+
+
+def journal_history(path: Path) -> dict[str, StageHistory]:
+    """By stage, of the journal at `path`, which is only read; empty where there is none that can be read."""
+    query = "SELECT stage, count(*), avg(input_tokens), avg(output_tokens) FROM completion GROUP BY stage"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return {stage: StageHistory(*figures) for stage, *figures in db.execute(query)}
+    except sqlite3.Error:
+        return {}  # the run itself will say what is wrong with it
 
 
 def _still_right(completion: Completion, limit_then: int | None, limit_now: int | None) -> bool:

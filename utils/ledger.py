@@ -86,8 +86,11 @@ class Ledger:
 
 
 def estimated_tokens(request: Request) -> int:
-    """A rough size of a prompt in tokens, for budgets and rates: 4 ASCII characters, or 1.5 others, a token."""
-    text = "".join(message.content for message in request.messages)
-    others = len(text.encode("utf-8", "replace")) - len(text) if not text.isascii() else 0
-    wide = others // 2
+    """A rough size of a prompt in tokens, for budgets and rates."""
+    return sum(text_tokens(message.content) for message in request.messages)
+
+
+def text_tokens(text: str) -> int:
+    """A rough size in tokens: 4 ASCII characters, or 1.5 others, a token."""
+    wide = 0 if text.isascii() else (len(text.encode("utf-8", "replace")) - len(text)) // 2
     return (len(text) - wide) // 4 + wide * 2 // 3
