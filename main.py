@@ -368,6 +368,25 @@ async def with_llms(
         await close_llms(evol, optim)
 
 
+async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path) -> list[Compared]:
+    """Every method of `--compare` over the same rows, one after the other, under one budget."""
+    compared, used = [], Ledger()
+    for number, name in enumerate(config.compare, start=1):
+        of_one = config.model_copy(update={"method": name, "compare": ()})
+        ledger = Ledger(minus(config.max_calls, used.calls), minus(config.max_cost, used.cost))
+        evol, optim = open_llms(of_one, folder.journal, ledger)
+        kit = Kit(evol, optim, of_one, ledger)
+        async with closing_llms(evol, optim):
+            with Spool(scratch / "compared.sqlite") as rows:
+                place = folder.below(f"compare/{number}", config.save_path.suffix)
+                summary, _ = await run(kit, seeds, place, rows, time.monotonic())
+                measures = measure_run(record for _, record in rows.items())
+        used = used + ledger
+        compared.append(Compared(method=name, summary=summary, measures=measures))
+    folder.write("compare.json", to_json(compared, indent=2).decode() + "\n")
+    return compared
+
+
 async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
     """Seeds from exploring the domains of `--explore`; the trees are kept, so that they can be deepened later."""
     config = kit.config

@@ -2,8 +2,8 @@
 
     python -m bench.measures [--rows 1000 10000 100000]
 
-Each size runs in a process of its own, so that its peak memory is its own; what importing alone takes is shown
-first. Rows are made while they are read, as a run streams them from disk; making them is not counted.
+Each size runs in a process of its own, so that its peak memory is its own; what importing and the taggers take is
+shown first. All rows are made before the clock starts and stay in memory, where a run would stream them from disk.
 """
 
 import argparse

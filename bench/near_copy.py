@@ -22,11 +22,9 @@ from random import Random
 from bench.harness import table
 from utils.overlap import NearCopies, NearCopy, rouge_l
 
-VOCABULARY, OPENINGS, PARTICLES = (
-    50_000,
-    40,
-    ("을", "를", "이", "가", "은", "는", "에", "의", "에서", "으로", "하고", ""),
-)
+VOCABULARY = 50_000  # words by rank
+OPENINGS = 40
+PARTICLES = ("을", "를", "이", "가", "은", "는", "에", "의", "에서", "으로", "하고", "")
 BRUTE_FORCE_ROWS = 1000
 
 
@@ -75,7 +73,7 @@ def seed(row: int) -> list[str]:
 
 
 def evolved(row: int, rows: int) -> str:
-    """A new instruction of the row, of `rows`; all are even numbers, so that a copy is of the same language."""
+    """The new instruction of a row; where `rows` is even, a copy is of a row of the same language."""
     random, korean = Random(f"new:{row}"), row % 2 == 1
     if random.random() > 1 / 30:
         return " ".join(seed(row) + words(random, random.randint(10, 20) // (2 if korean else 1), korean))

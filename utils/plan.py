@@ -2,9 +2,9 @@
 
 Calls are counted from the algorithm: `least` and `most` are equal where it fixes them; elsewhere `most` is an
 upper bound (every row fails until its last attempt, every candidate is measured to the end) and `least` the
-smooth run (nothing fails, one candidate is measured to the end, the others drop out after ten rows). Input tokens are estimated
-from the real texts and prompts, output tokens from the journal's own history of the stage where there is one,
-else from `max_tokens` or a rule of thumb.
+smooth run (nothing fails, one candidate is measured to the end, the others drop out after ten rows). Input tokens
+are estimated from the real texts and prompts, output tokens from the journal's own history of the stage where there
+is one, else from `max_tokens` or a rule of thumb.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -128,11 +128,10 @@ class Planner:
         most = dev + tried * dev
         judged = config.judge != "off"
         trajectories = train * mean * GROWTH * (config.loop + 1)
-        evolve = self._method + mean
+        evolve, train_groups = self._method + mean, steps * ceil(train / GROUP) * judged
         return [
             self._line("evolve train", "evolve", steps * train * config.loop, steps * train * config.loop, evolve),
-            self._line("judge train", "judge", steps * ceil(train / GROUP) * judged, 3 * steps * ceil(train / GROUP) * judged,
-                       2 * GROUP * mean * GROWTH),
+            self._line("judge train", "judge", train_groups, 3 * train_groups, 2 * GROUP * mean * GROWTH),
             self._line("analyze", "analyze", steps * candidates, tried, self._method + trajectories),
             self._line("optimize", "optimize", steps * candidates, 3 * tried, 1.5 * self._method + trajectories),
             self._line("validate: evolve", "evolve", least, most, evolve),
@@ -174,6 +173,7 @@ def plan_text(lines: Sequence[PlannedStage], config: RunConfig, history: Mapping
     """The plan as a table for a person, with what it assumes."""
     head = ("stage", "calls", "at most", "input tokens", "output tokens", "cost", "at most", "journaled")
     rows = [_row(line, config, history) for line in lines]
+    ends = ("least", "most")
     least, most = sum(line.least for line in lines), sum(line.most for line in lines)
     tokens = [
         round(sum(line.least * getattr(line, f"{side}_tokens") for line in lines)) for side in ("input", "output")

@@ -29,7 +29,42 @@ OF_A_RUN = (
 )
 
 
-class RunFolder:
+class Folder:
+    """A folder of files about one result."""
+
+    def __init__(self, path: Path, result: Path) -> None:
+        self.path = path
+        self.result = result
+
+    def write(self, name: str, text: str) -> None:
+        """A small file of the folder, replaced as a whole."""
+        with replacing(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def read_lines(self, name: str) -> list[str]:
+        """The lines of a file of the folder; none where there is no such file. Raises DataError if it is unreadable."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as exc:
+            raise DataError(f"cannot read {self.path / name} ({exc}); restore it, or start with --fresh") from exc
+
+    def write_lines(self, name: str, records: Iterable[dict[str, Any]]) -> None:
+        """A file of JSON lines, streamed and replaced as a whole."""
+        write_rows(self.path / name, records)
+
+    def below(self, name: str, suffix: str) -> "Folder":
+        """A folder in this one, for a result of its own. Raises DataError where it cannot be made."""
+        path = self.path / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise DataError(f"cannot make {path}: {exc.strerror}; free space or check permissions") from exc
+        return Folder(path, path / f"result{suffix}")
+
+
+class RunFolder(Folder):
     """The folder of one run, locked while it is open.
 
     Raises DataError where the result cannot be written there or another process works in it, and
@@ -37,8 +72,7 @@ class RunFolder:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self.path = config.run_folder
-        self.result = config.save_path
+        super().__init__(config.run_folder, config.save_path)
         try:
             self.path.mkdir(exist_ok=True)
             self._lock = os.open(self.path, os.O_RDONLY)
@@ -103,24 +137,6 @@ class RunFolder:
         earlier = self.path / "earlier"
         numbers = [int(path.name) for path in earlier.glob("*") if path.name.isdecimal()]
         return earlier / str(max(numbers, default=0) + 1)
-
-    def write(self, name: str, text: str) -> None:
-        """A small file of the folder, replaced as a whole."""
-        with replacing(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-    def read_lines(self, name: str) -> list[str]:
-        """The lines of a file of the folder; none where there is no such file. Raises DataError if it is unreadable."""
-        try:
-            return (self.path / name).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError) as exc:
-            raise DataError(f"cannot read {self.path / name} ({exc}); restore it, or start with --fresh") from exc
-
-    def write_lines(self, name: str, records: Iterable[dict[str, Any]]) -> None:
-        """A file of JSON lines, streamed and replaced as a whole."""
-        write_rows(self.path / name, records)
 
     def close(self) -> None:
         self.journal.close()

@@ -20,7 +20,7 @@ _SCRIPTS = {
     "Devanagari": re.compile("[\u0900-\u097f]+"),
     "Thai": re.compile("[\u0e00-\u0e7f]+"),
 }
-HANGUL_WEIGHT = 3  # a syllable holds two or three letters; and Korean tasks often carry code and terms in Latin ones
+HANGUL_WEIGHT = 4  # a syllable holds two or three letters, and Korean tasks often carry code and terms in Latin ones
 KANA_SHARE = 0.1  # of kana and Han together, from which a text is Japanese
 _HEAD = 2_000  # characters in which small words are looked for
 
@@ -56,7 +56,8 @@ def language(text: str, scripts: Mapping[str, int]) -> str:
 
 def _latin_language(text: str) -> str:
     words = text[:_HEAD].lower().split()
-    return "other" if sum(map(_FOREIGN.__contains__, words)) > sum(map(_ENGLISH.__contains__, words)) else "en"
+    english, foreign = (sum(map(known.__contains__, words)) for known in (_ENGLISH, _FOREIGN))
+    return "other" if foreign > max(english, 1) else "en"  # one alone may be part of a name
 
 
 def shares(counts: Counter[str]) -> dict[str, float]:

@@ -145,7 +145,8 @@ def _noun_before(morphemes: Sequence[Morpheme], position: int) -> str | None:
 def _korean() -> FirstPair:
     from kiwipiepy import Kiwi
 
-    kiwi = Kiwi(num_workers=1)
+    # Without its dictionary of names of several words: a third less memory, and no name is a verb.
+    kiwi = Kiwi(num_workers=1, load_multi_dict=False)
 
     def first_pair(text: str) -> Pair | None:
         return korean_pair([(token.form, str(token.tag), token.sent_position) for token in kiwi.tokenize(text[:HEAD])])
