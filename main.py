@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shlex
-import signal
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
-
-from dotenv import load_dotenv
 
 from analyzer import analyze, compare, equal, judge
-from evolver import Choose, evolve, initial_method, operation, six_operations
+from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import (
     ExploreOptions,
     Roles,
@@ -43,30 +36,28 @@ from generator import (
     tree_to_json,
 )
 from optimizer import optimize
+from utils.command import Job, run_command
 from utils.concurrency import for_each, together
-from utils.config import EVOL_INSTRUCT, RunConfig, parse_arguments
+from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
-from utils.errors import AutoEvolError, BudgetReached, ConfigError, EndpointError, Interrupted, RetentionError
+from utils.errors import BudgetReached, EndpointError
 from utils.journal import journal_history
 from utils.ledger import Ledger
-from utils.llm import JournaledLLM, check_keys, close_llms, open_llms
-from utils.logs import Progress, set_up_logging
-from utils.overlap import NearCopies
+from utils.llm import JournaledLLM, close_llms, open_llms
+from utils.logs import Progress
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     evolved_records,
     method_record,
-    near_copy_record,
     outcome_record,
     rejected_records,
     set_aside_record,
+    set_near_copies_aside,
     write_rows,
 )
-from utils.run_folder import JOURNAL, RunFolder, check_output
+from utils.run_folder import JOURNAL, Folder, RunFolder
 from utils.schema import (
     BREADTH,
-    EQUAL,
-    UNJUDGED,
     Candidate,
     CandidateScore,
     Feedback,
@@ -88,15 +79,17 @@ from validator import (
     choose_portfolio,
     complexity_score,
     explain,
+    failed_ids,
     first_rewrite_rule,
     leaders,
     likely_failures_first,
+    pairs_of,
+    with_equality,
 )
 
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
 TREES = "explored.jsonl"
-T = TypeVar("T")
 Case = tuple[Trajectory, Finding | None]
 
 
@@ -253,9 +246,9 @@ class Kit:
             return partial(judge, self.optim) if labels else None
 
         async def both(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
-            found = judge(self.optim, cases) if labels else unlabelled(cases)
-            findings, equals = await together(found, equal(self.optim, cases))
-            return {case_id: with_equality(finding, equals.get(case_id)) for case_id, finding in findings.items()}
+            equals = asyncio.ensure_future(equal(self.optim, cases))
+            findings = await judge(self.optim, cases) if labels else dict.fromkeys(cases, Finding(()))
+            return with_equality(findings, await equals)
 
         return both
 
@@ -268,69 +261,24 @@ class Learned:
     history: Sequence[Candidate] = ()
 
 
-def pairs_of(best: CandidateScore, rival: CandidateScore) -> list[tuple[Trajectory, Trajectory]]:
-    """Rewrites of the same seeds by both methods, where both have one, in seed order."""
-    of_best = {outcome.seed.id: outcome.trajectory for outcome in best.outcomes if outcome.trajectory.stages}
-    of_rival = {outcome.seed.id: outcome.trajectory for outcome in rival.outcomes if outcome.trajectory.stages}
-    return [(of_best[row_id], of_rival[row_id]) for row_id in sorted(of_best.keys() & of_rival.keys())]
-
-
-async def unlabelled(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
-    """Findings of nobody: without labels, as the judge of labels is switched off."""
-    return {case_id: Finding(()) for case_id in cases}
-
-
-def with_equality(finding: Finding, is_equal: bool | None) -> Finding:
-    """`finding` with the equality judge's label before its own; unscored where that judge could not tell."""
-    if is_equal is None:
-        return UNJUDGED
-    return replace(finding, labels=(EQUAL, *(finding.labels or ()))) if is_equal else finding
-
-
-def set_near_copies_aside(seeds: SeedSet, rows: Spool, max_overlap: float) -> None:
-    """Eliminate new instructions that nearly repeat another row's, in the order of rows, not of their making."""
-    near = NearCopies(max_overlap)
-    for seed in seeds:
-        near.add_seed(seed.id, seed.text)
-    for key, (kind, record) in rows.items():
-        if kind == "evolved" and record["generation"] and near.check(record["id"], record["instruction"]):
-            rows.put(key, near_copy_record(record))
-
-
-def failed_ids(history: Sequence[Candidate]) -> Iterator[int]:
-    """The dev rows that methods have failed on so far, once for each failure."""
-    return (o.seed.id for candidate in history for o in candidate.score.outcomes if o.verdict.failed)
-
-
 async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
     """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = kit.config
-    if config.method == EVOL_INSTRUCT:
-        return Learned(six_operations())
-    if config.method != "auto":
-        return Learned([read_method_file(Path(config.method))])
-    if config.max_steps == 0:
-        return Learned([initial_method()])
+    if config.method != "auto" or config.max_steps == 0:
+        return Learned(methods_at_hand(config))
     train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
     return await learn_method(kit, seeds.get(train_ids), seeds.get(dev_ids))
 
 
-def read_method_file(path: Path) -> Method:
-    """A method learned earlier or written by hand: `best_method.txt` of a run folder, say."""
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"--method: cannot read {path} ({exc}); give auto or the path of a method file") from exc
-    if not text:
-        raise ConfigError(f"--method: {path} is empty; give auto or the path of a method file")
-    return Method(text, origin="file")
+def methods_at_hand(config: RunConfig) -> Sequence[Method]:
+    """The methods that nothing has to be learned for; of a learned one, what learning starts from."""
+    if config.method == EVOL_INSTRUCT:
+        return six_operations()
+    return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
 
 
-Ran = tuple[Summary, Learned]
-
-
-async def run(kit: Kit, seeds: SeedSet, folder: RunFolder, rows: Spool, started: float) -> Ran:
-    """The whole job once the seeds are there, from learning to files."""
+async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: float) -> tuple[Summary, Learned]:
+    """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
     config = kit.config
     set_aside = [] if config.test_run else seeds.set_aside
     rows.put_many((config.row_key(row.id, 1), set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
@@ -343,7 +291,7 @@ async def run(kit: Kit, seeds: SeedSet, folder: RunFolder, rows: Spool, started:
 
     await generate(kit, seeds, learned.methods, rows)
     if config.max_overlap < 1:
-        set_near_copies_aside(seeds, rows, config.max_overlap)
+        set_near_copies_aside(rows, seeds, config.max_overlap)
     write_rows(folder.result, evolved_records(rows))
     folder.write_lines("rejects.jsonl", rejected_records(rows))
     summary = summarize(rows, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
@@ -351,40 +299,17 @@ async def run(kit: Kit, seeds: SeedSet, folder: RunFolder, rows: Spool, started:
     return summary, learned
 
 
-async def with_llms(
-    config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path
-) -> tuple[Summary, Learned]:
-    """Open the LLMs, explore if there are no seeds yet, and run. What was answered stays in the journal if it fails."""
-    started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
+@asynccontextmanager
+async def open_kit(config: RunConfig, folder: RunFolder, ledger: Ledger) -> AsyncIterator[Kit]:
+    """The LLMs of a run, closed in the end; where the budget ends it, calls under way come home first."""
     evol, optim = open_llms(config, folder.journal, ledger)
-    kit = Kit(evol, optim, config, ledger)
     try:
-        with seeds or await explored_seeds(kit, folder, scratch) as seeds, Spool(scratch / "rows.sqlite") as rows:
-            return await run(kit, seeds, folder, rows, started)
+        yield Kit(evol, optim, config, ledger)
     except BudgetReached:
-        await asyncio.gather(evol.drain(), optim.drain())  # paid calls come home before the run stops
+        await asyncio.gather(evol.drain(), optim.drain())
         raise
     finally:
         await close_llms(evol, optim)
-
-
-async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path) -> list[Compared]:
-    """Every method of `--compare` over the same rows, one after the other, under one budget."""
-    compared, used = [], Ledger()
-    for number, name in enumerate(config.compare, start=1):
-        of_one = config.model_copy(update={"method": name, "compare": ()})
-        ledger = Ledger(minus(config.max_calls, used.calls), minus(config.max_cost, used.cost))
-        evol, optim = open_llms(of_one, folder.journal, ledger)
-        kit = Kit(evol, optim, of_one, ledger)
-        async with closing_llms(evol, optim):
-            with Spool(scratch / "compared.sqlite") as rows:
-                place = folder.below(f"compare/{number}", config.save_path.suffix)
-                summary, _ = await run(kit, seeds, place, rows, time.monotonic())
-                measures = measure_run(record for _, record in rows.items())
-        used = used + ledger
-        compared.append(Compared(method=name, summary=summary, measures=measures))
-    folder.write("compare.json", to_json(compared, indent=2).decode() + "\n")
-    return compared
 
 
 async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
@@ -401,127 +326,64 @@ async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
     if not any(seed_records(trees)):
         raise EndpointError("exploring brought no instructions; see run.log, then run again")
     seeds = load_seeds([SeedSource(str(folder.path / "seeds.jsonl"))], scratch / "seeds.sqlite")
-    check_learning(config, seeds)
+    check(config, seeds)
     return seeds
 
 
-# --- The command -----------------------------------------------------------------------------------
+async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, spent: Ledger) -> str:
+    """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
+    from utils.comparison import Compared, comparison_text, write_comparison
+    from utils.measures.run import measure_run
+
+    compared = []
+    for number, name in enumerate(config.compare, start=1):
+        of_one = config.model_copy(update={"method": name, "compare": ()})
+        place = folder.below(f"compare/{number}", config.save_path.suffix)
+        async with open_kit(of_one, folder, spent.remaining()) as kit:
+            with Spool(scratch / "compared.sqlite") as rows:
+                summary, _ = await run(kit, seeds, place, rows, time.monotonic())
+                measures = measure_run(record for _, record in rows.items())
+        spent.add(kit.ledger)
+        compared.append(Compared(method=name, summary=summary, measures=measures))
+    folder.write("compare.json", write_comparison(compared))
+    return comparison_text(compared)
 
 
-def seed_sources(config: RunConfig) -> list[SeedSource]:
-    """The data set of the flags; offline and without one, the built-in examples, Korean first."""
-    columns = (config.split, config.subset, config.instruction_field, config.response_field, config.input_field)
-    if config.data_path:
-        return [SeedSource(config.data_path, *columns)]
-    examples = Path(__file__).resolve().parent / "examples"
-    return [SeedSource(str(examples / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
+async def work(
+    config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path
+) -> tuple[str, Summary | None]:
+    """The job of the command: explore if there are no seeds yet, then run, or compare several runs."""
+    started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
+    if seeds is None:
+        async with open_kit(config, folder, ledger) as kit:
+            seeds = await explored_seeds(kit, folder, scratch)
+    with seeds:
+        if config.compare:
+            return await compare_methods(config, seeds, folder, scratch, ledger), None
+        async with open_kit(config, folder, ledger) as kit:
+            with Spool(scratch / "rows.sqlite") as rows:
+                summary, learned = await run(kit, seeds, folder, rows, started)
+    return as_text(summary, learned.history, config), summary
 
 
-async def stoppable(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work`; Ctrl-C or SIGTERM cancels it, a second one ends the process at once."""
-    task = asyncio.ensure_future(work)
-    signalled = []
-
-    def stop() -> None:
-        if signalled:
-            os._exit(Interrupted.exit_code)
-        signalled.append(True)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    try:
-        return await task
-    except asyncio.CancelledError as exc:
-        raise Interrupted("interrupted") from exc
-
-
-def execute(config: RunConfig, command: str) -> None:
-    """Check in this order, before anything costs: data set, output path, key. Then run, and say what came of it."""
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
-        seeds = None
-        if not config.explore:
-            seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
-            check_learning(config, seeds)
-        if config.plan:
-            print_plan(config, seeds)
-            return
-        check_output(config.save_path, "--save-path")
-        if config.export_journal:
-            check_output(config.export_journal, "--export-journal")
-        check_keys(config)
-        folder = stack.enter_context(RunFolder(config))
-        try:
-            summary, learned = asyncio.run(stoppable(with_llms(config, seeds, folder, scratch)))
-        except (Interrupted, BudgetReached) as exc:
-            raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
-        if config.export_journal:
-            folder.journal.export(config.export_journal, config.recorded())
-    print(as_text(summary, learned.history, config))
-    check_outcome(config, summary)
-
-
-def print_plan(config: RunConfig, seeds: SeedSet | None) -> None:
+def plan(config: RunConfig, seeds: SeedSet | None) -> str:
     """What this run will ask for and cost, as far as that can be known before it."""
     if seeds is None:
         size = explored_size(config)
     else:
         size = seed_size(seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds)
-    if config.method == EVOL_INSTRUCT:
-        methods = six_operations()
-    else:
-        methods = (initial_method() if config.method == "auto" else read_method_file(Path(config.method)),)
     history = journal_history(config.run_folder / JOURNAL)
-    print(plan_text(Planner(config, size, methods, history).stages(), config, history))
+    return plan_text(Planner(config, size, methods_at_hand(config), history).stages(), config, history)
 
 
-def check_learning(config: RunConfig, seeds: SeedSet) -> None:
+def check(config: RunConfig, seeds: SeedSet) -> None:
     """Say before anything costs that there are too few seeds, or no such method file."""
-    if config.method not in ("auto", EVOL_INSTRUCT):
-        read_method_file(Path(config.method))
-    elif config.method == "auto" and config.max_steps:
-        split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
-
-
-def check_outcome(config: RunConfig, summary: Summary) -> None:
-    """Raises EndpointError when not a single row was answered, RetentionError when too few survived."""
-    if summary.unavailable and not summary.evolved:
-        raise EndpointError("not a single row was answered, see run.log; check the endpoint and run again")
-    if config.min_retention is not None and summary.retention < config.min_retention:
-        raise RetentionError(
-            f"retention {summary.retention:.3f} is below --min-retention {config.min_retention:g}; "
-            f"see {config.run_folder / 'rejects.jsonl'} for the reasons"
-        )
-
-
-def load_environment() -> None:
-    """Keys and tokens of `.env`, where the environment does not name them already."""
-    try:
-        load_dotenv(Path(".env"))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError("cannot read .env as UTF-8; write it anew, lines of NAME=value, or move it away") from exc
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the command; returns its exit code (utils/errors.py)."""
-    command = shlex.join(["sh", "main.sh", *argv])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, until `stoppable` takes over
-    try:
-        config = parse_arguments(argv)
-        load_environment()
-        set_up_logging(config.log_level)
-        execute(config, command)
-    except AutoEvolError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    except BrokenPipeError:  # whoever read our output has enough of it, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print(f"error: interrupted before anything was asked; start again with: {command}", file=sys.stderr)
-        return Interrupted.exit_code
-    return 0
+    for method in config.compare or (config.method,):
+        of_one = config.model_copy(update={"method": method})
+        methods_at_hand(of_one)
+        if method == "auto" and config.max_steps:
+            split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:], Job(check, plan, work)))

@@ -1,14 +1,16 @@
 """Evolver: one instruction and the chosen methods become a trajectory (paper, section 3.1)."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from evolver.operations import operation, six_operations
+from utils.errors import ConfigError
 from utils.llm import LLM
 from utils.prompts import fill, template, user
 from utils.replies import read_rewrite
 from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
 
-__all__ = ["CheckRewrite", "Choose", "evolve", "initial_method", "operation", "six_operations"]
+__all__ = ["CheckRewrite", "Choose", "evolve", "initial_method", "method_from_file", "operation", "six_operations"]
 
 Choose = Callable[[SeedInstruction, int], Method]  # which method rewrites this seed in this round (from 1)
 CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of the rule that it breaks
@@ -17,6 +19,17 @@ CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of
 def initial_method() -> Method:
     """The method that learning starts from: list ways, plan, rewrite, review (paper, section 3.1)."""
     return Method(template("initial_method").template, origin="initial")
+
+
+def method_from_file(path: Path) -> Method:
+    """A method learned earlier or written by hand: `best_method.txt` of a run folder, say. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"--method: cannot read {path} ({exc}); give auto or the path of a method file") from exc
+    if not text:
+        raise ConfigError(f"--method: {path} is empty; give auto or the path of a method file")
+    return Method(text, origin="file")
 
 
 async def evolve(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from utils.measures.model import RunMeasures
 from utils.summary import Summary
@@ -14,6 +14,11 @@ class Compared(BaseModel):
     method: str
     summary: Summary
     measures: RunMeasures
+
+
+def write_comparison(runs: Sequence[Compared]) -> str:
+    """All figures of the comparison, as JSON."""
+    return TypeAdapter(list[Compared]).dump_json(list(runs), indent=2).decode() + "\n"
 
 
 COLUMNS = (

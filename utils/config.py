@@ -244,7 +244,9 @@ def build_parser() -> argparse.ArgumentParser:
     learning.add_argument(
         "--method", metavar="auto|evol-instruct|FILE", help="learn a method, draw six operations, or read one (auto)"
     )
-    learning.add_argument("--compare", metavar="A,B", help="run several methods over the same rows: one table, no result")
+    learning.add_argument(
+        "--compare", metavar="A,B", help="run several methods over the same rows: one table, no result"
+    )
     learning.add_argument("--methods", metavar="K", help="draw from the K best methods that differ in effect (1)")
     learning.add_argument("--max-steps", "--max-step", metavar="N", help="steps of learning; 0: initial method (3)")
     learning.add_argument("--loop", metavar="N", help="rounds of evolving per trajectory in learning (3)")

@@ -47,6 +47,20 @@ class Ledger:
     def cost(self) -> Decimal:
         return sum((use.cost for use in self.stages.values()), Decimal(0))
 
+    def remaining(self) -> "Ledger":
+        """An empty ledger whose budget is what this one has left."""
+        calls = None if self.max_calls is None else self.max_calls - self.calls
+        return Ledger(calls, None if self.max_cost is None else self.max_cost - self.cost)
+
+    def add(self, other: "Ledger") -> None:
+        """Take over what another ledger has booked."""
+        self.retries += other.retries
+        for name, use in other.stages.items():
+            own = self.stages[name]
+            own.calls, own.journaled = own.calls + use.calls, own.journaled + use.journaled
+            own.unavailable, own.usage = own.unavailable + use.unavailable, own.usage + use.usage
+            own.cost += use.cost
+
     def reserve(self, request: Request, config: LLMConfig) -> Decimal:
         """Set aside what the request may cost; raises BudgetReached when the budget does not hold it."""
         if self.max_calls is not None and self.calls + self.in_flight >= self.max_calls:

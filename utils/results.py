@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from utils.errors import DataError
-from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome
+from utils.overlap import NearCopies
+from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome, SeedInstruction
 from utils.spool import Spool
 
 PARQUET_BATCH = 1_000
@@ -34,6 +35,16 @@ def near_copy_record(record: dict[str, Any]) -> Record:
     """An evolved row that turned out to nearly repeat another one's instruction."""
     texts = (record["seed_instruction"], record["instruction"], record["response"], None)
     return ["eliminated", asdict(Reject(record["id"], *texts, "near_copy", record["generation"], 1))]
+
+
+def set_near_copies_aside(rows: Spool, seeds: Iterable[SeedInstruction], max_overlap: float) -> None:
+    """Eliminate new instructions that nearly repeat another row's, in the order of rows, not of their making."""
+    near = NearCopies(max_overlap)
+    for seed in seeds:
+        near.add_seed(seed.id, seed.text)
+    for key, (kind, record) in rows.items():
+        if kind == "evolved" and record["generation"] and near.check(record["id"], record["instruction"]):
+            rows.put(key, near_copy_record(record))
 
 
 def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:

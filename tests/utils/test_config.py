@@ -42,6 +42,38 @@ def test_a_test_run_is_switched_on_in_several_ways(given, meant):
     assert parse("--test-run", given).test_run == meant
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--loop", "0"), ["--loop", "'0'"]),
+        (("--batch-size", "0"), ["--batch-size"]),
+        (("--batch-size", "many"), ["--batch-size", "many"]),
+        (("--min-retention", "1.5"), ["--min-retention"]),
+        (("--max-cost", "nan"), ["--max-cost"]),
+        (("--judge", "some"), ["--judge", "some", "dev"]),
+        (("--test-run", "2"), ["--test-run"]),
+        (("--test-run", "often"), ["--test-run", "often"]),
+        (("--save-path", "x.csv"), ["--save-path", ".parquet"]),
+        (("--evol-llm-config", "model='x"), ["quote"]),
+        (("--max-cost", "1"), ["price_in", "--evol-llm-config"]),
+        (("--max-cost", "1", "--evol-llm-config", "price_in=1", "price_out=1"), ["--optim-llm-config"]),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(flags, words):
+    with pytest.raises(ConfigError) as caught:
+        parse(*flags)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("flags", [("--train", "4"), ("--seed",), ("--no-such-flag",), ("stray",)])
+def test_flags_are_written_in_full_and_known(flags, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(*flags)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")
+
+
 def test_a_later_flag_overrides_an_earlier_one():
     assert parse("--seed", "1", "--seed", "2").seed == 2
 

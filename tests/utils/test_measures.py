@@ -272,7 +272,7 @@ def test_english_pairs_with_the_real_tagger(text, pair):
         (KOREAN, ("설명하다", "원리")),
         ("다음 글을 읽고 요지를 한 문장으로 요약해 주세요.", ("요약하다", "요지")),
         ("고객에게 보낼 사과 편지를 써 주세요.", ("쓰다", "편지")),
-        ("무엇인가요?", None),
+        ("무엇인가요? \ud800", None),
     ],
 )
 def test_korean_pairs_with_the_real_tagger(text, pair):

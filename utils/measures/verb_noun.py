@@ -149,7 +149,8 @@ def _korean() -> FirstPair:
     kiwi = Kiwi(num_workers=1, load_multi_dict=False)
 
     def first_pair(text: str) -> Pair | None:
-        return korean_pair([(token.form, str(token.tag), token.sent_position) for token in kiwi.tokenize(text[:HEAD])])
+        clean = text[:HEAD].encode("utf-8", "replace").decode()  # Kiwi cannot read half a surrogate pair
+        return korean_pair([(token.form, str(token.tag), token.sent_position) for token in kiwi.tokenize(clean)])
 
     return first_pair
 

@@ -1,0 +1,142 @@
+"""The command around a run: arguments, checks in their order, signals, errors as one line, exit codes.
+
+What a run *is* comes in as functions, so that nothing here knows the roles.
+"""
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dotenv import load_dotenv
+
+from utils.config import RunConfig, parse_arguments
+from utils.dataset import SeedSet, SeedSource, load_seeds
+from utils.errors import (
+    AutoEvolError,
+    BudgetReached,
+    ConfigError,
+    EndpointError,
+    Interrupted,
+    RetentionError,
+)
+from utils.llm import check_keys
+from utils.logs import set_up_logging
+from utils.run_folder import RunFolder, check_output
+from utils.summary import Summary
+
+T = TypeVar("T")
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the command runs. `seeds` are None where exploring has yet to find them.
+
+    `check` says before anything costs that the seeds or a method file will not do; `plan` is the text of `--plan`;
+    `work` does the job in the run folder, with a scratch folder, and returns the text for stdout and a summary.
+    """
+
+    check: Callable[[RunConfig, SeedSet], None]
+    plan: Callable[[RunConfig, SeedSet | None], str]
+    work: Callable[[RunConfig, SeedSet | None, RunFolder, Path], Coroutine[Any, Any, tuple[str, Summary | None]]]
+
+
+def run_command(argv: Sequence[str], job: Job) -> int:
+    """Run `job` as the flags say; returns the exit code (utils/errors.py). Every error is one line on stderr."""
+    command = shlex.join(["sh", "main.sh", *argv])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, until `stoppable` takes over
+    try:
+        config = parse_arguments(argv)
+        load_environment()
+        set_up_logging(config.log_level)
+        execute(config, job, command)
+    except AutoEvolError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except BrokenPipeError:  # whoever read our output has enough of it, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(f"error: interrupted before anything was asked; start again with: {command}", file=sys.stderr)
+        return Interrupted.exit_code
+    return 0
+
+
+def execute(config: RunConfig, job: Job, command: str) -> None:
+    """Check in this order, before anything costs: data set, output path, key. Then work, and say what came of it."""
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
+        seeds = None
+        if not config.explore:
+            seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
+            job.check(config, seeds)
+        if config.plan:
+            print(job.plan(config, seeds))
+            return
+        check_output(config.save_path, "--save-path")
+        if config.export_journal:
+            check_output(config.export_journal, "--export-journal")
+        check_keys(config)
+        folder = stack.enter_context(RunFolder(config))
+        try:
+            text, summary = asyncio.run(stoppable(job.work(config, seeds, folder, scratch)))
+        except (Interrupted, BudgetReached) as exc:
+            raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
+        if config.export_journal:
+            folder.journal.export(config.export_journal, config.recorded())
+    print(text)
+    if summary:
+        check_outcome(config, summary)
+
+
+def seed_sources(config: RunConfig) -> list[SeedSource]:
+    """The data set of the flags; offline and without one, the built-in examples, Korean first."""
+    columns = (config.split, config.subset, config.instruction_field, config.response_field, config.input_field)
+    if config.data_path:
+        return [SeedSource(config.data_path, *columns)]
+    return [SeedSource(str(EXAMPLES / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
+
+
+def load_environment() -> None:
+    """Keys and tokens of `.env`, where the environment does not name them already."""
+    try:
+        load_dotenv(Path(".env"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError("cannot read .env as UTF-8; write it anew, lines of NAME=value, or move it away") from exc
+
+
+async def stoppable(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`; Ctrl-C or SIGTERM cancels it, a second one ends the process at once."""
+    task = asyncio.ensure_future(work)
+    signalled = []
+
+    def stop() -> None:
+        if signalled:
+            os._exit(Interrupted.exit_code)
+        signalled.append(True)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        return await task
+    except asyncio.CancelledError as exc:
+        raise Interrupted("interrupted") from exc
+
+
+def check_outcome(config: RunConfig, summary: Summary) -> None:
+    """Raises EndpointError when not a single row was answered, RetentionError when too few survived."""
+    if summary.unavailable and not summary.evolved:
+        raise EndpointError("not a single row was answered, see run.log; check the endpoint and run again")
+    if config.min_retention is not None and summary.retention < config.min_retention:
+        raise RetentionError(
+            f"retention {summary.retention:.3f} is below --min-retention {config.min_retention:g}; "
+            f"see {config.run_folder / 'rejects.jsonl'} for the reasons"
+        )
