@@ -385,5 +385,10 @@ def check(config: RunConfig, seeds: SeedSet) -> None:
             split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
 
 
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code (utils/errors.py)."""
+    return run_command(argv, Job(check, plan, work))
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(sys.argv[1:], Job(check, plan, work)))
+    sys.exit(main(sys.argv[1:]))

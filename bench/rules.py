@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from validator.rules import first_answer_rule
-from validator.rules_text import words
+from validator.rules_pattern import words
 
 WITHHELD = {"refusal", "asks_for_input", "acknowledgement", "does_not_know", "empty"}
 

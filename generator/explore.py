@@ -16,7 +16,6 @@ from generator.explore_replies import read_instructions, read_subtasks
 from generator.explore_tree import DomainTree, Path, TaskNode, new_tree, one_line, shown_path, walk
 from utils.concurrency import together
 from utils.llm import LLM
-from utils.overlap import NearCopies
 from utils.prompts import INDENT, fill, user
 
 SUBTASKS_PER_CALL = 4  # M: half a level, so that the other half is found knowing what lies below the first
@@ -71,6 +70,8 @@ class _Texts:
     """Names or instructions that are known; it takes in what is new and turns away what says the same again."""
 
     def __init__(self, max_overlap: float, known: Iterable[str]) -> None:
+        from utils.overlap import NearCopies  # numpy, which a run that explores nothing can spare
+
         self._copies = NearCopies(max_overlap)
         self._rows = count()  # each text is a row of its own
         self._folded: set[str] = set()

@@ -105,10 +105,11 @@ def test_datasets_loads_every_kind_of_result(done, tmp_path, suffix, builder):
     import datasets
 
     datasets.disable_progress_bars()
-    assert run(tmp_path, *OFFLINE, "--save-path", f"y{suffix}").code == 0
-    loaded = datasets.load_dataset(
-        builder, data_files=str(tmp_path / f"y{suffix}"), split="train", cache_dir=str(tmp_path / "cache")
-    )
+    path = done[0] / f"x{suffix}"
+    if not path.exists():
+        assert run(tmp_path, *OFFLINE, "--save-path", path.name).code == 0
+        path = tmp_path / path.name
+    loaded = datasets.load_dataset(builder, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     expected = json.loads((done[0] / "x.json").read_text(encoding="utf-8"))
     assert list(loaded) == expected
 
@@ -233,7 +234,7 @@ def test_a_replay_uses_the_recording_alone(again):
 # --- Secrets ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [200, 401, 400, 500])
+@pytest.mark.parametrize("status", [200, 401, 500])
 def test_a_key_reaches_no_output_and_no_file(tmp_path, status):
     said = refused(status, f"Incorrect API key provided: {KEY}. Header was: Bearer {KEY}")
     with MisbehavingServer(offline_reply if status == 200 else lambda _: said) as server:

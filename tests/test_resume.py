@@ -112,7 +112,8 @@ def test_a_signal_ends_it_in_two_seconds_and_it_can_be_continued(watched, expect
     before = len(recorded(watched.folder))
     assert f"interrupted; {before} answers are kept, continue with: sh main.sh --data-path" in message
     assert not (watched.folder / FILES[0]).exists()
-
+    if number == signal.SIGTERM:  # going on has nothing to do with which signal it was
+        return
     watched.watch, since = lambda _: None, len(watched.server.received)
     assert run(watched.folder, *watched.flags).code == 0
     assert len(watched.asked(since)) == needed - before

@@ -4,6 +4,7 @@ What a run *is* comes in as functions, so that nothing here knows the roles.
 """
 
 import asyncio
+import io
 import os
 import shlex
 import signal
@@ -23,6 +24,7 @@ from utils.errors import (
     AutoEvolError,
     BudgetReached,
     ConfigError,
+    DataError,
     EndpointError,
     Interrupted,
     RetentionError,
@@ -61,8 +63,6 @@ def run_command(argv: Sequence[str], job: Job) -> int:
     except AutoEvolError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return exc.exit_code
-    except BrokenPipeError:  # whoever read our output has enough of it, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(f"error: interrupted before anything was asked; start again with: {command}", file=sys.stderr)
         return Interrupted.exit_code
@@ -78,7 +78,7 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
             seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
             job.check(config, seeds)
         if config.plan:
-            print(job.plan(config, seeds))
+            say(job.plan(config, seeds))
             return
         check_output(config.save_path, "--save-path")
         if config.export_journal:
@@ -91,9 +91,21 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
             raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
         if config.export_journal:
             folder.journal.export(config.export_journal, config.recorded())
-    print(text)
+    say(text)
     if summary:
         check_outcome(config, summary)
+
+
+def say(text: str) -> None:
+    """Print to stdout. A path may hold what its encoding lacks, a reader have enough (`| head`), a disk be full."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(text, flush=True)
+    except OSError as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the exit
+        if not isinstance(exc, BrokenPipeError):
+            raise DataError(f"cannot write to stdout: {exc.strerror}; the files of the run are complete") from exc
 
 
 def seed_sources(config: RunConfig) -> list[SeedSource]:

@@ -325,6 +325,8 @@ def parse_arguments(argv: Sequence[str]) -> RunConfig:
 
     Raises ConfigError (or exits with 2, as argparse does) for wrong flags and values.
     """
+    if any(word != word.encode("utf-8", "replace").decode() for word in argv):
+        raise ConfigError("the flags hold bytes that are not UTF-8; rename the file that they name")
     options = vars(build_parser().parse_args(argv))
     try:
         for name in LLM_FLAGS:

@@ -6,14 +6,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from utils.errors import DataError
-from utils.overlap import NearCopies
 from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome, SeedInstruction
 from utils.spool import Spool
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 PARQUET_BATCH = 1_000
+
+Columns = dict[str, Any]  # what a file's columns hold: str, int, [what a list holds] or {what a struct's fields hold}
+EVOLVED: Columns = dict.fromkeys(EvolvedRow.__dataclass_fields__, str) | {
+    **{"id": int, "generation": int, "labels": [str]},
+    "stages": [{"instruction": str, "method_id": str}],
+}
 
 
 Record = list  # [kind, record] as it lies on the spool; kind is evolved, eliminated, unavailable or set_aside
@@ -39,6 +47,8 @@ def near_copy_record(record: dict[str, Any]) -> Record:
 
 def set_near_copies_aside(rows: Spool, seeds: Iterable[SeedInstruction], max_overlap: float) -> None:
     """Eliminate new instructions that nearly repeat another row's, in the order of rows, not of their making."""
+    from utils.overlap import NearCopies  # numpy, which the start of the program can spare
+
     near = NearCopies(max_overlap)
     for seed in seeds:
         near.add_seed(seed.id, seed.text)
@@ -125,11 +135,11 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Stream records into `.json` (one array), `.jsonl` or `.parquet`, by suffix; return how many."""
+def write_rows(path: Path, rows: Iterable[dict[str, Any]], columns: Columns = EVOLVED) -> int:
+    """Stream records into `.json` (one array), `.jsonl` or `.parquet` (which needs `columns`); return how many."""
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
-            return _write_parquet(temporary, rows)
+            return _write_parquet(temporary, rows, columns)
         with temporary.open("w", encoding="utf-8") as file:
             return _write_json(file, rows) if path.suffix == ".json" else _write_lines(file, rows)
 
@@ -150,20 +160,27 @@ def _write_lines(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
     return count
 
 
-def _write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], columns: Columns) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    stage = pa.struct([("instruction", pa.string()), ("method_id", pa.string())])
-    types = {"id": pa.int64(), "generation": pa.int64(), "stages": pa.list_(stage), "labels": pa.list_(pa.string())}
-    names = EvolvedRow.__dataclass_fields__
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
+    schema = pa.schema(_arrow_type(columns))
     count = 0
     with pq.ParquetWriter(path, schema) as writer:
         for batch in _batches(rows):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
     return count
+
+
+def _arrow_type(holds: Any) -> "pa.DataType":
+    import pyarrow as pa
+
+    if isinstance(holds, dict):
+        return pa.struct([(name, _arrow_type(kind)) for name, kind in holds.items()])
+    if isinstance(holds, list):
+        return pa.list_(_arrow_type(holds[0]))
+    return pa.int64() if holds is int else pa.string()
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from statistics import mean
 
-from utils.overlap import tokens
 from utils.schema import Candidate, CandidateScore, Method
 
 
@@ -40,6 +39,8 @@ def likeness_of(one: CandidateScore, other: CandidateScore) -> float:
 
 
 def _added(score: CandidateScore) -> dict[int, frozenset[str]]:
+    from utils.overlap import tokens  # numpy, which a run with one method can spare
+
     rewritten = (o.trajectory for o in score.outcomes if o.trajectory.stages)
     return {t.seed.id: frozenset(tokens(t.final)) - frozenset(tokens(t.seed.text)) for t in rewritten}
 

@@ -12,7 +12,7 @@ instruction wanted.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from validator import rules_answer, rules_rewrite
+from validator import rules_answer, rules_refusal, rules_rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Rule:
 ANSWER_RULES: tuple[Rule, ...] = (
     Rule("empty", "no word of an answer: nothing, signs, function words or a placeholder", rules_answer.is_empty),
     Rule("broken_characters", "unreadable characters or one word without end", rules_answer.is_broken),
-    Rule("refusal", "declines, apologizes or moralizes instead of answering", rules_answer.is_refusal),
+    Rule("refusal", "declines, apologizes or moralizes instead of answering", rules_refusal.is_refusal),
     Rule("asks_for_input", "asks back instead of answering", rules_answer.asks_for_input),
     Rule("acknowledgement", "promises an answer and stops", rules_answer.is_acknowledgement),
     Rule("does_not_know", "says that it does not know and leaves it there", rules_answer.does_not_know),

@@ -1,28 +1,34 @@
 """The English patterns of the failure rules."""
 
-from validator.rules_text import Language, any_of, words
+from validator.rules_pattern import Language, any_of, words
 
 _CANNOT = (
     r"(?:can ?not|can't|could not|couldn't|won't|will not|would not|wouldn't|refuse to|decline to|do not|don't|"
     r"(?:am |'m )?(?:not (?:able|allowed|permitted|programmed|designed|going|here|authorized|comfortable|capable|"
     r"equipped|in a position)|unable)(?: to| of| in| with)?|have no (?:way|ability|means) (?:to|of)|"
-    r"(?:do not|don't) (?:feel (?:comfortable|right)(?: about| with)?|have the (?:ability|capability|capacity) to)|must not|should not|"
+    r"(?:do not|don't) (?:feel (?:comfortable|right)(?: about| with)?|have the (?:ability|capability|"
+    r"capacity) to)|must not|should not|"
     r"shouldn't)"
 )
 _ADVERB = r"(?: in good conscience| ethically| directly| really| simply| just| currently| either| also| knowingly)?"
 _DEED = (
     r"(?:answer|respond|reply|fulfill?|satisfy|comply|assist|help(?! but\b| \w+ing\b)|aid|provid(?:e|ing)|offer|"
     r"giv(?:e|ing)|generat(?:e|ing)|"
-    r"creat(?:e|ing)|produce|writ(?:e|ing)|compos(?:e|ing)|draft(?:ing)?|engag(?:e|ing)|participate|discuss(?:ing)?|support(?:ing)?|"
+    r"creat(?:e|ing)|produce|writ(?:e|ing)|compos(?:e|ing)|draft(?:ing)?|engag(?:e|ing)|participate|"
+    r"discuss(?:ing)?|support(?:ing)?|"
     r"promot(?:e|ing)|condone|encourage|endorse|recommend|suggest|advise|disclose|reveal|share|tell you|"
     r"do (?:that|this|it)|explain|walk you through|label|single out|"
     r"complete (?:this|that|your)|continue with|describe|teach|facilitate|accommodate|entertain|tolerate|criticize|"
     r"praise|mock|list|name|rank|rate|judge|justify|glorify|assume|stereotype|agree with|translate|rewrite|process|"
     r"make (?:\w+ ){0,3}(?:jokes?|fun|comments?|remarks?|claims?|generali[sz]ations|assumptions|statements|judg\w+)|"
-    r"form (?:\w+ ){0,2}(?:opinions|insights)|perform (?:this|that)|execute (?:this|that)|be (?:of help|part of)|go into|get into|incite)\b"
+    r"form (?:\w+ ){0,2}(?:opinions|insights)|perform (?:this|that)|execute (?:this|that)|be (?:of help|"
+    r"part of)|go into|get into|incite)\b"
 )
-_I_CANNOT = rf"\bi(?:'m| am| really| truly| simply)? ?{_CANNOT}{_ADVERB} "
-_OWN = r"(?:a |an |any |my |my own |your |you |with |personal |personali[sz]ed |political |subjective |moral |religious |human )*"
+_I_CANNOT = rf"\bi(?:'m| am| really| truly| simply)? {_CANNOT}{_ADVERB} "
+_OWN = (
+    r"(?:a |an |any |my |my own |your |you |with |personal |personali[sz]ed |political |subjective |moral |"
+    r"religious |human )*"
+)
 _WRITE = (
     r"\b(?:write|draft|compose|create|generate|give|make|prepare|craft|provide|need|"
     r"how (?:would|do|should|can)|what (?:would|should))\b"
@@ -37,6 +43,7 @@ _TEXT_KIND = (
 
 ENGLISH = Language(
     name="english",
+    letters=any_of("[a-z]"),
     declines=any_of(
         rf"{_I_CANNOT}{_DEED}",
         r"\bi (?:must|have to|need to|will have to|respectfully|politely)(?: respectfully|"
@@ -69,12 +76,17 @@ ENGLISH = Language(
         r"\bnot (?:in|within|part of) my (?:\w+ ){0,2}(?:programming|guidelines|capabilit\w+|abilit\w+|purpose)\b",
         r"\bmy (?:\w+ )?(?:guidelines|programming|polic\w+|principles) (?:prevents?|prohibits?|forbids?|"
         r"(?:do(?:es)?n't|do(?:es)? not) (?:allow|permit|let))",
-        r"^i(?:'m| am) (?:really |so |very |truly )?sorry (?:that |to hear )?[^.]{0,60}, but i(?:'m| am)? (?:can't|cannot|"
+        r"^i(?:'m| am) (?:really |so |very |truly )?sorry (?:that |to hear )?[^.]{0,60}, but i(?:'m|"
+        r" am)? (?:can't|cannot|"
         r"can not|unable|not able|won't)\b",
         r"\bi(?:'m| am)? (?:\w+ )?strive to (?:be |stay )?(?:\w+ and )?(?:respect|inclusiv|fair|avoid|treat)",
         r"\bi (?:must|have to) (?:respectfully )?disagree with the premise\b",
         r"^(?:this|that|your|the) (?:question|request|prompt|topic)[^.]{0,60}\b(?:inappropriate|offensive|"
         r"harmful|not appropriate|unethical)\b",
+        hints=(
+            "i ,i',sorry,apolog,unfortunately,appropriate,ethical,acceptable,right,guideline,polic,"
+            "programming,refrain,conversation,offensive,harmful,limits,outside,reasons,principles,n my,of my"
+        ),
     ),
     declines_generically=any_of(
         r"\b(?:that|this)(?: is not|'s not| isn't) something (?:that )?i(?:'m| am| can| could| will|'ll| would)\b",
@@ -88,7 +100,8 @@ ENGLISH = Language(
         rf"\b(?:have|hold|possess|express|offer|provide|give|state|share|experience|take)(?: any| an?)? {_OWN}"
         r"(?:opinions?|views?|viewpoints?|feelings?|emotions?|beliefs?|preferences?|experiences?|bias(?:es)?|"
         r"sides|stance|"
-        r"perspectives?|(?:legal|medical|financial|professional|personal|personali[sz]ed|individual|religious|spiritual|"
+        r"perspectives?|(?:legal|medical|financial|professional|personal|personali[sz]ed|individual|religious|"
+        r"spiritual|"
         r"investment)(?: \w+ \w+)? (?:advice|consultation)|"
         r"diagnosis|definite|definitive|exact|specific|information on the current|access|"
         r"ability to (?:verify|predict))\b",
@@ -102,31 +115,40 @@ ENGLISH = Language(
         r"ies))\b",
         r"\b(?:harmful|illegal|unethical|hateful|discriminat\w+|violen\w+|racist|sexist|"
         r"explicit) (?:or \w+ )?(?:content|activit\w+|behavio\w+|language|material)\b",
+        hints="as a,i'm,i am,guideline,programming,polic,content,activit,behavio,language,material",
     ),
     condemns=any_of(
-        r"(?:^|[.!] )(?!yes|sure|certainly|of course|here|some|there|never|do not|don't|the (?:best|safest|easiest))[^.!]{3,160}\b(?:is|are|"
+        r"(?:^|[.!] )(?!yes|sure|certainly|of course|here|some|there|never|do not|don't|the (?:best|safest|"
+        r"easiest))[^.!]{3,160}\b(?:is|are|"
         r"would be)(?: \w+){0,3} (?:not (?:okay|ok|acceptable|appropriate|right|ethical)|"
         r"never (?:okay|ok|acceptable|appropriate|justified)|illegal|unethical|immoral|a (?:serious |violent |"
         r"grave |federal )?crime|"
         r"unacceptable|inappropriate|morally|not (?:legal|morally)|highly (?:dangerous|inappropriate|"
         r"offensive)|extremely (?:dangerous|harmful|offensive)|against the law|never the answer|"
         r"deeply (?:offensive|harmful|wrong))\b",
+        hints=(
+            "ok,acceptable,appropriate,right,ethical,justified,legal,moral,crime,dangerous,harmful,offensive,"
+            "wrong,the law,the answer"
+        ),
     ),
     sermonizes=any_of(
         r"\bi (?:must|have to|want to|would like to|feel obliged to) (?:\w+ )?(?:point out|inform you|emphasi[sz]e|"
         r"remind you|stress|clarify|advise|caution|warn you|state)\b|\bthis is a (?:\w+ )?(?:concerning|troubling|"
         r"disturbing|harmful|offensive)\b",
         r"^(?:\w+ ){0,6}\w+ing\b[^.!?]{0,80}\b(?:is|are|can|could|may|might)\b[^.!?]{0,60}\b(?:harm\w*|hurt\w*|"
-        r"dangerous|severe|serious|illegal|unethical|crime|criminal|wrong|trouble|disrespectful|abus\w+|dishonest|fraud|"
+        r"dangerous|severe|serious|illegal|unethical|crime|criminal|wrong|trouble|disrespectful|abus\w+|"
+        r"dishonest|fraud|"
         r"theft|cruel|felony|offen[cs]e|violation|violence|"
         r"never (?:a good|the|an?|okay|ok))\b",
         r"\b(?:is|it's|it is|would be|are) (?:not|never|in|un)(?: | \w+ |)(?:accurate|fair|appropriate|acceptable|"
         r"ethical|okay|ok|right|productive|helpful)\b(?: (?:or|and) \w+)?(?: for \w+)? to\b|"
         r"\bno scientific (?:basis|evidence|support)\b|\b(?:is|are) a (?:harmful |common )?(?:stereotype|myth|"
         r"generali[sz]ation)\b",
-        r"\bno safe (?:amount|dose|way|level)\b|\b(?:every|all|each|no)\b[^.!?]{0,40}\b(?:deserves?|equal|are entitled to)\b",
+        r"\bno safe (?:amount|dose|way|level)\b|\b(?:every|all|each|no)\b[^.!?]{0,40}\b(?:deserves?|equal|"
+        r"are entitled to)\b",
         r"\b(?:you don't have to (?:face|go through) this|you are not|you're not) alone\b|"
-        r"\b(?:sorry (?:that )?(?:you're|you are)|sounds like you(?:'re| are)) (?:feeling|going through|having|hurting)\b",
+        r"\b(?:sorry (?:that )?(?:you're|you are)|sounds like you(?:'re| are)) (?:feeling|going through|having|"
+        r"hurting)\b",
     ),
     preaches=any_of(
         r"^(?:every(?:one|body|\b)|each |all (?:individuals|people|humans|human beings|of us)|no one\b)",
@@ -138,9 +160,12 @@ ENGLISH = Language(
         r"penalt\w+|damage|effects?|risks?|issues)\b",
     ),
     appeals=any_of(
-        r"\b(?:it|this|that)(?:'s| is| would be| can be| may be)(?: \w+){0,2}? (?:important|crucial|essential|vital|best|"
-        r"better|recommended|advisable|up to|necessary|unfair|inappropriate|offensive|inaccurate|wrong|subjective|never (?:okay|ok|right|acceptable)|"
-        r"illegal|unethical|dangerous|harmful|disrespectful|unacceptable|not (?:fair|appropriate|accurate|right|ethical|"
+        r"\b(?:it|this|that)(?:'s| is| would be| can be| may be)(?: \w+){0,2}? (?:important|crucial|essential|"
+        r"vital|best|"
+        r"better|recommended|advisable|up to|necessary|unfair|inappropriate|offensive|inaccurate|wrong|"
+        r"subjective|never (?:okay|ok|right|acceptable)|"
+        r"illegal|unethical|dangerous|harmful|disrespectful|unacceptable|not (?:fair|appropriate|accurate|right|"
+        r"ethical|"
         r"acceptable|okay|productive|helpful|respectful|worth))\b(?! to (?:note|understand|recogni[sz]e|remember|"
         r"acknowledge|mention|know|reali[sz]e) that\b)",
         r"\b(?:we|you|one|people|they|society) (?:should|must|all)\b|\blet(?:'s| us)\b|^please\b|, please\b|"
@@ -197,7 +222,8 @@ ENGLISH = Language(
         r"consequences|dangers?|dangerous|risks?|safe|safety|harmful|penalt\w+|punish\w*|should|is it|is this|"
         r"opinion|think|prevent\w*|bad|difference|define|definition|mean(?:s|ing)?|deal with|cope|avoid|stop|report|"
         r"protect\w*|recogni[sz]e|respond to|support|victims?|signs of|effects?|symptoms|importan\w+|happens)\b",
-        r"\b(?:write|compose|draft|create|design|describe)\b.{0,40}\b(?:paragraphs?|essays?|speech|labels?|articles?|blog|"
+        r"\b(?:write|compose|draft|create|design|describe)\b.{0,40}\b(?:paragraphs?|essays?|speech|labels?|"
+        r"articles?|blog|"
         r"announcements?|fables?|posters?|warnings?|mottos?|slogans?|ideal|fair)\b",
     ),
     asks_why=any_of(r"\bwhy\b"),
@@ -292,7 +318,7 @@ ENGLISH = Language(
         "was were be been am it its that which",
     ),
     wants_word=any_of(
-        r"_{2,}|\b(?:fill|blanks?|articles?|prepositions?|conjunctions?|words?|choose|correct|grammar\w*|"
+        r"_{2,}|\( *\)|\b(?:fill|blanks?|articles?|prepositions?|conjunctions?|words?|choose|correct|grammar\w*|"
         r"pronouns?|translat\w+|"
         r"punctuation|symbols?|signs?|emojis?|characters?|operators?|marks?|complete|sentence|letters?|regex|"
         r"shell|command)\b",
@@ -308,6 +334,7 @@ ENGLISH = Language(
         r"\{\{? ?(?:instruction|prompt|input|method|seed)[a-z_]{0,12} ?\}|\$\{?(?:instruction|method|"
         r"seed_instruction)\b",
         r"\b(?:more complex|evolved|rewritten) version of the (?:given|original) (?:instruction|prompt)",
+        hints="prompt,instruct,method,evol,#,{,$",
     ),
     rewriting_refused=any_of(
         r"\b(?:provide|share|paste|send|give me|supply)(?: me)?(?: with)? (?:the|your|"

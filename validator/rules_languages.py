@@ -2,5 +2,16 @@
 
 from validator.rules_en import ENGLISH
 from validator.rules_ko import KOREAN
+from validator.rules_pattern import Language
 
 LANGUAGES = (ENGLISH, KOREAN)
+
+
+def spoken_in(text: str) -> tuple[Language, ...]:
+    """The languages of which a letter stands in a text that `plain` has levelled; all of them if there is none."""
+    return tuple(language for language in LANGUAGES if language.letters.search(text)) or LANGUAGES
+
+
+def says(text: str, name: str) -> bool:
+    """Whether a levelled text matches the pattern of this name, in any of its languages."""
+    return any(getattr(language, name).search(text) for language in spoken_in(text))

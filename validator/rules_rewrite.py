@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from rapidfuzz.fuzz import ratio
 
-from validator.rules_answer import is_refusal
-from validator.rules_languages import LANGUAGES
+from validator.rules_languages import LANGUAGES, says, spoken_in
+from validator.rules_refusal import is_refusal
 from validator.rules_text import (
     fences,
     opening,
@@ -92,23 +92,27 @@ def is_shrunk(parent: str, rewrite: str) -> bool:
 
 def size(text: str) -> int:
     """Length without white space; a Hangul or Han character holds about as much as two Latin letters."""
-    return sum(2 if "\u1100" <= char <= "\ud7a3" else 1 for char in text if not char.isspace())
+    compact = "".join(text.split())
+    return len(compact) if compact.isascii() else len(compact) + sum("\u1100" <= char <= "\ud7a3" for char in compact)
 
 
 def _substance(parent: str) -> str:
     prose, blocks, _ = fences(parent)
-    kept = [s for s in sentences(prose) if not any(language.chatter.search(plain(s)) for language in LANGUAGES)]
+    kept = [sentence for sentence in sentences(prose) if not says(plain(sentence), "chatter")]
     return "\n".join(kept + blocks)
 
 
 def has_changed_language(parent: str, rewrite: str) -> bool:
     """Whether the rewrite is written in another script than its parent, code and quotations aside."""
+    if parent.isascii() and rewrite.isascii():
+        return False
     before, after = scripts(without_foreign_matter(parent)), scripts(without_foreign_matter(rewrite))
     if before.total() < FEWEST_LETTERS or after.total() < FEWEST_LETTERS:
         return False
     own, _ = before.most_common(1)[0]
-    names_language = any(language.asks_for_language.search(plain(parent, len(parent))) for language in LANGUAGES)
-    if after[own] >= (NEW_SCRIPT if names_language else 0.5) * after.total():
+    if after[own] >= 0.5 * after.total():
+        return False
+    if after[own] >= NEW_SCRIPT * after.total() and says(plain(parent, len(parent)), "asks_for_language"):
         return False
     if before["hangul"] >= NEW_SCRIPT * before.total() and not after["hangul"]:
         return True
@@ -120,25 +124,28 @@ def has_changed_language(parent: str, rewrite: str) -> bool:
 
 def has_leaked_prompt(parent: str, rewrite: str) -> bool:
     """Whether words of the rewriting prompt stand in the rewrite, and not in its parent."""
-    before, after = plain(parent, len(parent)), plain(rewrite, len(rewrite))
-    return any(found.group() not in before for language in LANGUAGES for found in language.leaks.finditer(after))
+    after = plain(rewrite, len(rewrite))
+    leaks = [found.group() for language in spoken_in(after) for found in language.leaks.finditer(after)]
+    if not leaks:
+        return False
+    before = plain(parent, len(parent))
+    return any(leak not in before for leak in leaks)
 
 
 def answers_instead(parent: str, rewrite: str) -> bool:
     """Whether the rewrite begins as an answer, or is code, and asks for nothing."""
     prose, blocks, _ = fences(rewrite)
-    if any(language.requests.search(plain(prose, len(prose))) for language in LANGUAGES):
+    if says(plain(prose, len(prose)), "requests"):
         return False
-    if any(language.answers.search(plain(rewrite).strip()) for language in LANGUAGES):
-        return not any(language.answers.search(plain(parent).strip()) for language in LANGUAGES)
+    if says(plain(rewrite).strip(), "answers"):
+        return not says(plain(parent).strip(), "answers")
     return bool(blocks) and size(prose) < size("".join(blocks)) and "```" not in parent
 
 
 def is_refused(parent: str, rewrite: str) -> bool:
     """Whether the rewriting LLM declined, or asked for the instruction it was given."""
-    if any(language.rewriting_refused.search(plain(parent)) for language in LANGUAGES):
+    if says(opening(rewrite), "rewriting_refused"):
+        return not says(plain(parent), "rewriting_refused")
+    if not is_refusal("", rewrite) or is_refusal("", parent):
         return False
-    head = opening(rewrite)
-    if any(language.rewriting_refused.search(head) for language in LANGUAGES):
-        return True
-    return is_refusal("", rewrite) and not is_refusal("", parent)
+    return not says(plain(parent), "rewriting_refused")

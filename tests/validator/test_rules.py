@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule, first_rewrite_rule
-from validator.rules_languages import LANGUAGES
-from validator.rules_text import fences, opening, scripts, tokens
+from validator.rules_languages import LANGUAGES, spoken_in
+from validator.rules_pattern import Language, Pattern, any_of
+from validator.rules_text import fences, opening, plain, scripts, tokens
 
 HERE = Path(__file__).parent
 TABLES = {"answer": ANSWER_RULES, "rewrite": REWRITE_RULES}
@@ -93,20 +94,23 @@ HOSTILE = {
 }
 
 
-class CountingPattern:
-    """Stands in for a compiled pattern and adds up how much text it is given to search."""
+class CountingPattern(Pattern):
+    """A pattern that adds up how much text it is given to search."""
 
-    def __init__(self, pattern: re.Pattern[str], read: Counter):
-        self._pattern, self._read = pattern, read
+    def __init__(self, pattern: Pattern, read: Counter):
+        super().__init__(pattern.alternatives, pattern.hints)
+        self._read = read
 
-    def __getattr__(self, name: str):
-        method = getattr(self._pattern, name)
+    def possible(self, text: str) -> bool:
+        self._read["characters"] += len(text)
+        return super().possible(text)
 
-        def counted(text: str, *rest):
-            self._read["characters"] += len(text)
-            return method(text, *rest)
 
-        return counted
+def patterns(language: Language) -> dict[str, list[Pattern]]:
+    """All patterns of a language by field."""
+    values = {field.name: getattr(language, field.name) for field in fields(language)}
+    lists = {name: list(value) if isinstance(value, tuple) else [value] for name, value in values.items()}
+    return {name: found for name, value in lists.items() if (found := [p for p in value if isinstance(p, Pattern)])}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -122,7 +126,8 @@ def test_answer_patterns_read_a_bounded_part_of_a_long_answer(monkeypatch: pytes
     def characters_read(size: int) -> int:
         read = Counter()
         counted = tuple(counting(language, read) for language in LANGUAGES)
-        monkeypatch.setattr("validator.rules_answer.LANGUAGES", counted)
+        monkeypatch.setattr("validator.rules_languages.LANGUAGES", counted)
+        monkeypatch.setattr("validator.rules_refusal.LANGUAGES", counted)
         first_answer_rule("How do tides work? " * size, "The moon pulls the sea. " * size)
         return read["characters"]
 
@@ -133,7 +138,7 @@ def counting(language, read: Counter):
     """A copy of a language whose patterns count what they read."""
 
     def wrap(value):
-        if isinstance(value, re.Pattern):
+        if isinstance(value, Pattern):
             return CountingPattern(value, read)
         return tuple(map(wrap, value)) if isinstance(value, tuple) else value
 
@@ -141,19 +146,59 @@ def counting(language, read: Counter):
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
-def test_no_pattern_nests_quantifiers_without_bound(language):
+def test_every_pattern_compiles_and_nests_no_quantifiers_without_bound(language: Language):
     unbounded_group = re.compile(r"[+*]\)[+*]")
-    for field in fields(language):
-        values = getattr(language, field.name)
-        for value in values if isinstance(values, tuple) else (values,):
-            if isinstance(value, re.Pattern):
-                assert not unbounded_group.search(value.pattern), field.name
+    for name, found in patterns(language).items():
+        assert not any(unbounded_group.search(pattern.compiled.pattern) for pattern in found), name
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
 @pytest.mark.parametrize("field", ["leaks", "requests", "asks_for_language"])
-def test_patterns_that_read_whole_texts_bound_every_quantifier(language, field: str):
-    assert not re.search(r"(?<!\\)[+*]", getattr(language, field).pattern)
+def test_patterns_that_read_whole_texts_bound_every_quantifier(language: Language, field: str):
+    assert not re.search(r"(?<!\\)[+*]", getattr(language, field).compiled.pattern)
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
+def test_hints_never_hide_a_match(language: Language):
+    texts = [plain(text) for e in EXAMPLES for text in (e["given"], e["made"])]
+    texts += [opening(text) for text in texts]
+    for name, found in patterns(language).items():
+        for pattern in (p for p in found if p.hints):
+            matching = [text for text in texts if pattern.compiled.search(text)]
+            assert matching, name
+            assert all(map(pattern.possible, matching)), name
+
+
+def test_a_pattern_without_its_hint_is_not_compiled():
+    pattern = any_of(r"\bsorry\b", r"\bunable\b", hints="sorry,unable")
+    assert pattern.search("here is the answer") is None
+    assert "compiled" not in vars(pattern)
+    assert pattern.search("i am unable").group() == "unable"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("tea", {"english"}), ("차", {"korean"}), ("tea는 차", {"english", "korean"}), ("42", {"english", "korean"})],
+)
+def test_languages_spoken_in_a_text(text: str, names: set[str]):
+    assert {language.name for language in spoken_in(text)} == names
+
+
+@pytest.mark.parametrize(("count", "rule"), [(19, None), (20, "broken_characters")])
+@pytest.mark.parametrize("before", range(10))
+def test_a_run_of_words_is_found_wherever_it_stands(before: int, count: int, rule: str | None):
+    text = " ".join([*(f"w{n}" for n in range(before)), *["so"] * count, "it", "ends"])
+    assert first_answer_rule("Explain tides.", text) == rule
+
+
+@pytest.mark.parametrize(("count", "rule"), [(9, None), (10, "broken_characters")])
+def test_a_run_of_sentences_is_found(count: int, rule: str | None):
+    assert first_answer_rule("Explain tides.", "Once. " + "The sea rises. " * count + "Then it falls.") == rule
+
+
+@pytest.mark.parametrize(("count", "rule"), [(79, None), (80, "broken_characters")])
+def test_a_run_of_letters_is_found(count: int, rule: str | None):
+    assert first_answer_rule("Explain tides.", f"The moon says {'a' * count}h and pulls.") == rule
 
 
 def test_opening_skips_label_heading_and_quotation():

@@ -17,6 +17,7 @@ from utils.offline.exploring import explore
 from utils.offline.improving import analyze, optimize
 from utils.offline.judging import compare, equality, judge
 from utils.offline.rewriting import evolve
+from utils.offline.tagging import tag
 from utils.schema import Completion, Request, Usage
 
 STAGES: Mapping[str, Callable[[Request], str]] = {
@@ -28,6 +29,7 @@ STAGES: Mapping[str, Callable[[Request], str]] = {
     "analyze": analyze,
     "optimize": optimize,
     "explore": explore,
+    "tag": tag,
 }
 
 

@@ -1,0 +1,83 @@
+"""The tagger: what an instruction intends, as short tags (InsTag, arXiv 2308.07074), ten instructions at a time.
+
+Auto Evol-Instruct measures with them how complex and how diverse a data set is: Code Alpaca has 4.06 tags per
+instruction and 1.95 different tags per instruction, evolved by Evol-Instruct 4.55 and 2.37. `utils.measures.tags`
+computes these figures. Figures of different tagging models are not comparable, nor are those of the paper with them.
+"""
+
+from collections.abc import Iterable, Sequence
+from heapq import nsmallest
+from itertools import chain
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from analyzer.cases import clip, joined
+from utils.concurrency import together
+from utils.llm import LLM
+from utils.measures.sample import rank
+from utils.measures.tags import Tags, fold, merge_similar
+from utils.prompts import case_block, fill, user
+from utils.replies import _Case, _read_cases
+
+GROUP = 10
+TRIES = 3  # how often a case is asked for that is missing or unreadable, before it stays untagged
+MOST = 30  # tags that one instruction can bear; a reply with more has run away
+
+
+async def tag(llm: LLM, instructions: Sequence[str]) -> list[Tags]:
+    """The tags of each instruction, in the order given; None where no reply could be read.
+
+    Similar tags are merged over all instructions of this call: give what is to be compared (seeds and evolved
+    rows) in one call. Raises what `llm` raises.
+    """
+    groups = (instructions[start : start + GROUP] for start in range(0, len(instructions), GROUP))
+    tagged = await together(*(_tag_group(llm, group) for group in groups))
+    return merge_similar(list(chain.from_iterable(tagged)))
+
+
+def sample_ids(ids: Iterable[int], size: int, seed: int) -> list[int]:
+    """At most `size` of `ids`, in ascending order, drawn by chance that depends on the seed and each id alone.
+
+    So the sample of the rows that survived holds the sampled seeds that survived: both samples are mostly of the
+    same rows, and their figures differ for what was done to them.
+    """
+    return sorted(nsmallest(size, ids, key=lambda row_id: (rank(f"{seed}:tag:{row_id}"), row_id)))
+
+
+async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:
+    cases = dict(enumerate(group, start=1))
+    found: dict[int, tuple[str, ...]] = {}
+    for draw in range(TRIES):
+        missing = [case_id for case_id in cases if case_id not in found]
+        if not missing:
+            break
+        blocks = joined(case_block(case_id, [("Instruction", clip(cases[case_id]))]) for case_id in missing)
+        completion = await llm.complete("tag", user(fill("tag", cases=blocks)), draw)
+        if completion.failure == "unavailable":
+            break
+        read = read_tags(completion.text, max(missing))
+        found |= {case_id: read[case_id] for case_id in missing if case_id in read}
+    return [found.get(case_id) for case_id in cases]
+
+
+# --- The reader ----------------------------------------------------------------------------------
+
+
+def read_tags(reply: str, count: int) -> dict[int, tuple[str, ...]]:
+    """Folded tags by case id, for each case 1..count that has one which can be read; each tag once, as they come."""
+    return {case: item.tags for case, item in _read_cases(reply, count, _TaggedCase).items()}
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    """Tags given as a list, as one text between commas, or with explanations (`{"tag": "…", "explanation": "…"}`)."""
+    listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+    texts = (entry.get("tag") if isinstance(entry, dict) else entry for entry in listed)
+    folded = tuple(dict.fromkeys(tag for text in texts if isinstance(text, str) and (tag := fold(text))))
+    if not 0 < len(folded) <= MOST:
+        raise ValueError("no tags, or too many")
+    return folded
+
+
+class _TaggedCase(_Case):
+    tags: Annotated[tuple[str, ...], BeforeValidator(_tags)]
