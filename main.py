@@ -44,7 +44,7 @@ from utils.errors import BudgetReached, EndpointError
 from utils.journal import journal_history
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM, close_llms, open_llms
-from utils.logs import Progress
+from utils.logs import Display
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     evolved_records,
@@ -97,13 +97,15 @@ async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence
     """Find the evolving method with the lowest failure rate on `dev` (paper, section 3, algorithm 1)."""
     config = kit.config
     method = initial_method()
-    outcomes, cases = await together(measure(kit, method, groups_of_ten(dev)), evolve_train(kit, method, train))
+    with kit.display.stage("step 0", len(dev)):
+        outcomes, cases = await together(measure(kit, method, groups_of_ten(dev)), evolve_train(kit, method, train))
     best = CandidateScore(method, outcomes)
     history, barren_steps = [Candidate(0, 0, best, selected=True)], 0
 
     for step in range(1, config.max_steps + 1):
         rows = likely_failures_first(dev, Counter(failed_ids(history)))
-        candidates = await new_candidates(kit, best, cases, rows, step)
+        with kit.display.stage(f"step {step}", config.candidate_size * len(dev)):
+            candidates = await new_candidates(kit, best, cases, rows, step)
         winner = await choose_best(kit, best, [candidate.score for candidate in candidates])
         history += [replace(candidate, selected=candidate.score is winner) for candidate in candidates]
 
@@ -121,8 +123,13 @@ async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence
 async def measure(kit: Kit, method: Method, groups: Iterable[Sequence[SeedInstruction]]) -> tuple[RowOutcome, ...]:
     """Evolve groups of dev rows once with `method`, judge, answer, apply rules: the outcomes, in row order."""
     roles = kit.roles(lambda *_: method, rounds=1, judged=kit.config.judge != "off", final=False)
-    outcomes = await together(*(run_group(group, roles, attempts=1) for group in groups))
-    return tuple(chain.from_iterable(outcomes))
+
+    async def of_group(group: Sequence[SeedInstruction]) -> list[RowOutcome]:
+        outcomes = await run_group(group, roles, attempts=1)
+        kit.display.done(len(group), sum(outcome.verdict.failed for outcome in outcomes))
+        return outcomes
+
+    return tuple(chain.from_iterable(await together(*map(of_group, groups))))
 
 
 async def evolve_train(kit: Kit, method: Method, train: Sequence[SeedInstruction]) -> list[Case]:
@@ -188,15 +195,13 @@ async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Sp
     config = kit.config
     chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
     total = min(TEST_RUN_ROWS, len(seeds)) if config.test_run else len(seeds)
-    with Progress("evolving", total, kit.ledger, config.quiet) as progress:
 
-        async def work(group: Sequence[SeedInstruction]) -> None:
-            outcomes = await evolve_group(kit, group, methods)
-            rows.put_many(
-                (config.row_key(o.seed.id, o.generation), outcome_record(o, kit.evol.model)) for o in outcomes
-            )
-            progress.done(len(group), sum(not outcome.verdict.passed for outcome in outcomes))
+    async def work(group: Sequence[SeedInstruction]) -> None:
+        outcomes = await evolve_group(kit, group, methods)
+        rows.put_many((config.row_key(o.seed.id, o.generation), outcome_record(o, kit.evol.model)) for o in outcomes)
+        kit.display.done(len(group), sum(not outcome.verdict.passed for outcome in outcomes))
 
+    with kit.display.stage("evolving", total):
         await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
 
 
@@ -222,12 +227,13 @@ async def evolve_group(kit: Kit, group: Sequence[SeedInstruction], methods: Sequ
 
 @dataclass(frozen=True)
 class Kit:
-    """The two LLMs, the configuration and the ledger: what every part of a run is given."""
+    """The two LLMs, the configuration, the ledger and the display: what every part of a run is given."""
 
     evol: JournaledLLM
     optim: JournaledLLM
     config: RunConfig
     ledger: Ledger
+    display: Display
 
     def roles(self, choose: Choose, rounds: int, judged: bool, final: bool) -> Roles:
         """The roles as a group of rows needs them. The final run keeps what is merely no harder, or unjudged."""
@@ -304,7 +310,7 @@ async def open_kit(config: RunConfig, folder: RunFolder, ledger: Ledger) -> Asyn
     """The LLMs of a run, closed in the end; where the budget ends it, calls under way come home first."""
     evol, optim = open_llms(config, folder.journal, ledger)
     try:
-        yield Kit(evol, optim, config, ledger)
+        yield Kit(evol, optim, config, ledger, Display(ledger, config.quiet))
     except BudgetReached:
         await asyncio.gather(evol.drain(), optim.drain())
         raise

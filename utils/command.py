@@ -58,7 +58,7 @@ def run_command(argv: Sequence[str], job: Job) -> int:
     try:
         config = parse_arguments(argv)
         load_environment()
-        set_up_logging(config.log_level)
+        set_up_logging(config.log_level, config.log_format == "json")
         execute(config, job, command)
     except AutoEvolError as exc:
         print(f"error: {exc}", file=sys.stderr)

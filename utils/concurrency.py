@@ -112,13 +112,18 @@ class Window:
             self._cut(started)
             self._latencies.clear()
 
-    def throttled(self, started: float, pause: float) -> None:
-        """The endpoint said 429 to a request begun at `started`: halve, and hold back for `pause` seconds."""
+    def throttled(self, started: float, pause: float) -> float:
+        """The endpoint said 429 to a request begun at `started`: halve, and hold back for `pause` seconds.
+
+        Returns the seconds by which this prolongs the pause.
+        """
         now = self.now()
         resume = max(self._paused_until, now + pause)
-        self.rate_limited_seconds += resume - max(self._paused_until, now)
+        prolonged = resume - max(self._paused_until, now)
+        self.rate_limited_seconds += prolonged
         self._paused_until = resume
         self._cut(started)
+        return prolonged
 
     def _cut(self, started: float) -> None:
         # One congestion event hits many requests at once; only those sent after the last cut tell something new.

@@ -143,6 +143,13 @@ class RunConfig(BaseModel):
     export_journal: Path | None = None
     quiet: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    lang: Literal["en", "ko"] | None = None
+    no_report: bool = False
+    tag: bool = False
+    tag_size: Annotated[int, Field(ge=1)] = 100
+    export: Literal["alpaca", "messages", "sharegpt"] | None = None
+    push_to_hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     fresh: bool = False
 
     @model_validator(mode="after")
@@ -200,6 +207,7 @@ LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
 REPLAYED_TOO = {"batch_size"}
 HOW_NOT_WHAT = {
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),
+    *("log_format", "lang", "no_report", "tag", "tag_size", "export", "push_to_hub"),
     *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
 }
 LLM_HOW_NOT_WHAT = {
@@ -279,6 +287,13 @@ def build_parser() -> argparse.ArgumentParser:
     output = parser.add_argument_group("output")
     output.add_argument("--quiet", action="store_true", help="no progress display")
     output.add_argument("--log-level", metavar="LEVEL", help="debug info warning error (info)")
+    output.add_argument("--log-format", metavar="text|json", help="json: a JSON object per line on stderr (text)")
+    output.add_argument("--no-report", action="store_true", help="do not write report.html")
+    output.add_argument("--lang", metavar="en|ko", help="language of the report (that of the data)")
+    output.add_argument("--tag", action="store_true", help="tag samples: complexity and diversity as in the paper")
+    output.add_argument("--tag-size", metavar="N", help="rows that are tagged, of seeds and of evolved rows (100)")
+    output.add_argument("--export", metavar="SHAPE", help="write alpaca, messages or sharegpt beside the result")
+    output.add_argument("--push-to-hub", metavar="ORG/NAME", help="upload the result as a private data set")
     output.add_argument("--fresh", action="store_true", help="set an earlier run folder aside and begin anew")
     return parser
 

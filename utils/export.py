@@ -9,8 +9,9 @@ What they are to TRL (https://huggingface.co/docs/trl/dataset_formats):
 - messages is its *conversational language modeling* type as it stands. The last message is always the response, so
   that `{"prompt": row["messages"][:-1], "completion": row["messages"][-1:]}` is its *conversational
   prompt-completion* type.
-- alpaca is none of its types by name. `input` is always empty (a seed's own input is part of its instruction), so
-  that instruction renamed to prompt and output to completion make its *standard prompt-completion* type.
+- alpaca is none of its types. `input` is always empty (a seed's own input is part of its instruction), so that
+  instruction renamed to prompt and output to completion have the form of its *standard prompt-completion* type; but
+  TRL joins these two as they are, without template or blank: for TRL choose messages.
 - sharegpt is what its `maybe_convert_to_chatml` turns into messages, though it leaves the names human and gpt to the
   chat template. The system prompt is the first turn: a column beside the turns would be lost there.
 

@@ -28,6 +28,7 @@ class Ledger:
     max_cost: Decimal | None = None
     stages: defaultdict[str, StageUse] = field(default_factory=lambda: defaultdict(StageUse))
     retries: int = 0
+    rate_limited_seconds: float = 0.0
     in_flight: int = 0
     _reserved: Decimal = Decimal(0)
 
@@ -55,6 +56,7 @@ class Ledger:
     def add(self, other: "Ledger") -> None:
         """Take over what another ledger has booked."""
         self.retries += other.retries
+        self.rate_limited_seconds += other.rate_limited_seconds
         for name, use in other.stages.items():
             own = self.stages[name]
             own.calls, own.journaled = own.calls + use.calls, own.journaled + use.journaled

@@ -229,7 +229,7 @@ class OpenAIEndpoint:
             except Fault as fault:
                 self._ledger.wasted(request, fault.usage, self._config)
                 if fault.throttled:
-                    self._window.throttled(started, fault.wait or 1.0)
+                    self._ledger.rate_limited_seconds += self._window.throttled(started, fault.wait or 1.0)
                 self._health.fault(fault, self._config.base_url)
                 raise
             self._health.success()

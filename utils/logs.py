@@ -1,10 +1,13 @@
 """Logs and progress, both on stderr: one calm bar on a terminal, a plain line now and then elsewhere."""
 
+import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tqdm import tqdm
 
@@ -24,10 +27,11 @@ class _ThroughBar(logging.StreamHandler):
             super().emit(record)
 
 
-def set_up_logging(level: str) -> None:
-    """Our own log lines from `level` on stderr; libraries speak from warning on."""
+def set_up_logging(level: str, as_json: bool = False) -> None:
+    """Our own log lines from `level` on stderr, as text or as JSON; libraries speak from warning on."""
     handler = _ThroughBar(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonLines() if as_json else text)
     handler.setLevel(level.upper())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.raiseExceptions = False  # a line that a full disk does not take is no reason for a traceback
@@ -52,40 +56,99 @@ def log_to_file(path: Path) -> logging.Handler:
     return handler
 
 
-class Progress:
-    """How far a stage is: rows, failures, calls. `done` after each group of rows."""
+class JsonLines(logging.Formatter):
+    """A JSON object per line, for CI systems: a log line's message, or the figures of a stage that has ended."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"), "level": record.levelname.lower()}
+        figures = getattr(record, "figures", None)
+        return json.dumps(line | (figures or {"message": record.getMessage()}), ensure_ascii=False)
+
+
+class Display:
+    """One calm display of how far a run is, stage by stage.
+
+    On a terminal a single bar; elsewhere a line every few seconds and one at the end of each stage.
+    """
+
+    def __init__(self, ledger: Ledger, quiet: bool) -> None:
+        self._ledger = ledger
+        self._quiet = quiet
+        self._stage: _Stage | None = None
+
+    @contextmanager
+    def stage(self, title: str, total: int) -> Iterator[None]:
+        """A stage of `total` rows; `done` counts them."""
+        self._stage = _Stage(title, total, self._ledger, self._quiet)
+        try:
+            yield
+        finally:
+            self._stage.end()
+            self._stage = None
+
+    def done(self, rows: int, failed: int) -> None:
+        """So many more rows have come to their end in this stage, of which so many failed."""
+        if self._stage:
+            self._stage.done(rows, failed)
+
+
+class _Stage:
     def __init__(self, title: str, total: int, ledger: Ledger, quiet: bool) -> None:
-        self._title, self._total, self._ledger = title, total, ledger
+        self._title, self._total, self._ledger, self._quiet = title, total, ledger, quiet
         self._rows = self._failed = 0
         self._shown = self._started = time.monotonic()
-        self._quiet = quiet
-        terminal = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(total=total, desc=title, unit="row", leave=False, file=sys.stderr) if terminal else None
+        self._before = (ledger.calls, ledger.journaled)
+        bar = sys.stderr.isatty() and not quiet
+        self._bar = tqdm(total=total, desc=title, unit="row", leave=False, file=sys.stderr) if bar else None
 
     def done(self, rows: int, failed: int) -> None:
         self._rows += rows
         self._failed += failed
         if self._bar is not None:
-            self._bar.set_postfix(self._figures(), refresh=False)
+            self._bar.set_postfix_str(self._short(), refresh=False)
             self._bar.update(rows)
         elif not self._quiet and time.monotonic() - self._shown >= LINE_EVERY:
             self._shown = time.monotonic()
-            rate = self._rows / (self._shown - self._started)
-            figures = ", ".join(f"{name} {value}" for name, value in self._figures().items())
-            log.info("%s: %d of %d rows, %.1f rows/s, %s", self._title, self._rows, self._total, rate, figures)
+            self._tell()
 
-    def _figures(self) -> dict[str, Any]:
-        return {
-            "failed": self._failed,
-            "calls": self._ledger.calls,
-            "journaled": self._ledger.journaled,
-            "retries": self._ledger.retries,
-        }
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
         if self._bar is not None:
             self._bar.close()
+        elif not self._quiet and self._rows:
+            self._tell()
+
+    def _tell(self) -> None:
+        figures = self._figures()
+        text = ", ".join(f"{name} {value}" for name, value in figures.items() if name not in ("stage", "of"))
+        log.info("%s: %s of %d", self._title, text, self._total, extra={"figures": figures})
+
+    def _figures(self) -> dict[str, Any]:
+        ledger, seconds = self._ledger, time.monotonic() - self._started
+        usage = ledger.usage
+        return {
+            "stage": self._title,
+            "rows": self._rows,
+            "of": self._total,
+            "rows_per_second": round(self._rows / seconds, 1) if seconds else None,
+            "failure_rate": round(self._failed / self._rows, 3) if self._rows else None,
+            "calls": ledger.calls - self._before[0],
+            "journaled": ledger.journaled - self._before[1],
+            "tokens": usage.input_tokens + usage.output_tokens,
+            "cost": float(ledger.cost),
+            "in_flight": ledger.in_flight,
+            "retries": ledger.retries,
+            "rate_limited_seconds": round(ledger.rate_limited_seconds, 1),
+        }
+
+    def _short(self) -> str:
+        """What fits behind a bar: failure rate so far, tokens, cost, requests in flight, and what goes wrong."""
+        ledger, usage = self._ledger, self._ledger.usage
+        parts = [
+            f"λ {self._failed / self._rows:.0%}" if self._rows else "",
+            f"{(usage.input_tokens + usage.output_tokens) / 1000:,.0f}k tokens",
+            f"cost {ledger.cost:.2f}" if ledger.cost else "",
+            f"{ledger.in_flight} in flight",
+            f"{ledger.retries} retries" if ledger.retries else "",
+            f"{ledger.rate_limited_seconds:.0f} s rate-limited" if ledger.rate_limited_seconds else "",
+        ]
+        return ", ".join(filter(None, parts))

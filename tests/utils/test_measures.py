@@ -257,6 +257,7 @@ def test_a_package_that_is_not_there_is_no_error(monkeypatch, tongue, package):
     [
         (LETTER, ("write", "letter")),
         ("Brainstorm a list of ideas. Rank them.", ("brainstorm", "list")),
+        ("Please answer the question.", ("answer", "question")),
         ("Here is a table:\nSummarize the main findings in two sentences.", ("summarize", "finding")),
         ("a " * 50_000, None),
     ],

@@ -75,7 +75,7 @@ _DETERMINER = ("AT0", "CRD", "DT0", "DPS")
 def english_pair(sentence: Sequence[Tagged]) -> Pair | None:
     """The first finite verb or infinitive of a tagged sentence with a direct object, and the head of that object."""
     for position, (_, verb, tag) in enumerate(sentence):
-        is_verb = tag in _VERBS or (position == 0 and _is_imperative(sentence))
+        is_verb = (tag in _VERBS and verb != "please") or (position == 0 and _is_imperative(sentence))
         if is_verb and (noun := _object(sentence[position + 1 :])):
             return verb.lower(), noun.lower()
     return None
