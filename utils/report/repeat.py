@@ -33,14 +33,19 @@ def _arguments(name: str, value: Any) -> Iterator[list[str]]:
     """A flag with its value as words of the command line; once for each value of a flag that is repeated."""
     flag = "--" + name.replace("_", "-")
     if name in LLM_FLAGS:
-        yield [flag, *(f"{key}={setting}" for key, setting in value.items())]
+        # quoted twice: the program itself splits these words once more
+        yield [flag, *(f"{key}={shlex.quote(str(setting))}" for key, setting in value.items())]
     elif name == "explore":
-        yield from ([flag, domain] for domain in value)
+        yield from (_with_value(flag, domain) for domain in value)
     elif isinstance(value, list):
-        yield [flag, ",".join(map(str, value))]
+        yield _with_value(flag, ",".join(map(str, value)))
     elif value is True:
         yield [flag]
     elif value is False:
         yield ["--no-" + flag.removeprefix("--")]
     elif value is not None:
-        yield [flag, str(value)]
+        yield _with_value(flag, str(value))
+
+
+def _with_value(flag: str, value: str) -> list[str]:
+    return [f"{flag}={value}"] if value.startswith("-") else [flag, value]
