@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from random import Random
 
-from analyzer import analyze, compare, equal, judge
+from analyzer import analyze, compare, equal, judge, sample_ids, tag
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import (
     ExploreOptions,
@@ -45,6 +45,7 @@ from utils.journal import journal_history
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM, close_llms, open_llms
 from utils.logs import Display
+from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     evolved_records,
@@ -300,9 +301,24 @@ async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: fl
         set_near_copies_aside(rows, seeds, config.max_overlap)
     write_rows(folder.result, evolved_records(rows))
     folder.write_lines("rejects.jsonl", rejected_records(rows))
+    if config.tag:
+        folder.write("tags.json", await tag_samples(kit, rows))
     summary = summarize(rows, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return summary, learned
+
+
+async def tag_samples(kit: Kit, rows: Spool) -> str:
+    """Complexity and diversity of samples of seeds and of evolved rows, tagged together, as JSON."""
+    from utils.measures.tags import TagComparison
+
+    size, seed = kit.config.tag_size, kit.config.seed
+    kinds = {key: kind for key, (kind, _) in rows.items() if kind != "set_aside"}
+    drawn = sample_ids(kinds, size, seed)
+    texts = [rows.get(key)[1]["seed_instruction"] for key in drawn]
+    evolved = sample_ids((key for key, kind in kinds.items() if kind == "evolved"), size, seed)
+    tagged = await tag(kit.optim, [*texts, *(rows.get(key)[1]["instruction"] for key in evolved)])
+    return TagComparison.of(tagged[: len(drawn)], tagged[len(drawn) :]).model_dump_json(indent=2) + "\n"
 
 
 @asynccontextmanager
@@ -369,6 +385,7 @@ async def work(
         async with open_kit(config, folder, ledger) as kit:
             with Spool(scratch / "rows.sqlite") as rows:
                 summary, learned = await run(kit, seeds, folder, rows, started)
+                write_outputs(config, folder, seeds, rows)
     return as_text(summary, learned.history, config), summary
 
 

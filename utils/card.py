@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.config import EVOL_INSTRUCT, RunConfig
+from utils.config import RunConfig
 from utils.measures.languages import count_scripts, language, shares
 from utils.schema import Method
 from utils.summary import MethodSummary, Summary
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 DATA_FILE = "train"  # what the result is called on the Hub, whatever it is called here: `path` below is a glob pattern
 TAGS = ("synthetic", "auto-evol-instruct")
-SIZES = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
+SIZES = {
+    10**3: "n<1K",
+    10**4: "1K<n<10K",
+    10**5: "10K<n<100K",
+    10**6: "100K<n<1M",
+    10**7: "1M<n<10M",
+    10**8: "10M<n<100M",
+}
 LANGUAGES = ("ko", "en", "ja", "zh")
 LANGUAGE_SHARE = 0.05  # of rows, from which a language counts as one of the data set's
 NAME_LENGTH = 200  # characters of a name that are shown
@@ -40,6 +47,11 @@ COLUMNS = """\
 | `instruction`, `response`, `model` | the evolved instruction, its answer, and the model that gave it |
 | `generation`, `method_id`, `stages` | rounds of evolving, and every stage with the method that made it |
 | `labels` | what the judge said of the rewrite: `ok`, `stagnant`, `unscored`; empty where it was not asked |
+"""
+
+MEASURES = """\
+| | rows | tokens, median | ROUGE-L to the nearest other, mean | distinct-2 | verb-noun pairs |
+|---|---|---|---|---|---|
 """
 
 LIMITS = """\
@@ -94,7 +106,7 @@ def with_licence(card: str, chosen: Mapping[str, object]) -> str:
 
 def _front_matter(summary: Summary, config: RunConfig, languages: Mapping[str, float]) -> str:
     spoken = [name for name in LANGUAGES if languages.get(name, 0) >= LANGUAGE_SHARE]
-    size = next((name for limit, name in SIZES.items() if summary.evolved < limit), "n>10M")
+    size = next((name for limit, name in SIZES.items() if summary.evolved < limit), "100M<n<1B")
     lists = {"language": spoken, "size_categories": [size], "task_categories": ["text-generation"], "tags": TAGS}
     lines = "".join(
         f"{name}:\n" + "".join(f"- {value}\n" for value in values) for name, values in lists.items() if values
@@ -127,12 +139,12 @@ def _seeds(config: RunConfig) -> str:
 
 def _rates(summary: Summary, methods: Sequence[Method]) -> Iterator[str]:
     """The failure rates of the initial method and of those in use."""
-    initial = [method for method in summary.methods if method.step == 0]
-    used = [method for method in summary.methods if method.method_id in {method.id for method in methods}]
-    for measured in dict.fromkeys(m.method_id for m in (*initial, *used)):
-        of_it = [method for method in (*initial, *used) if method.method_id == measured][-1]
-        yield f"Failure rate λ of {'the initial method' if of_it.step == 0 else 'method ' + _code(measured)}: {_rate(of_it)}."
-    if not summary.methods:
+    used = {method.id for method in methods}
+    shown = {m.method_id: m for m in summary.methods if m.step == 0 or m.method_id in used}
+    for measured in shown.values():
+        name = "the initial method" if measured.step == 0 else f"method {_code(measured.method_id)}"
+        yield f"Failure rate λ of {name}{' (in use)' if measured.method_id in used else ''}: {_rate(measured)}."
+    if not shown:
         yield "Failure rate λ: not measured, as no method was learned."
 
 
@@ -172,8 +184,7 @@ def _measured(measures: "RunMeasures") -> str:
     sets = {"seeds": measures.seeds}
     sets |= {f"generation {number}": of_one for number, of_one in enumerate(measures.generations, start=1)}
     rows = "".join(f"| {name} | {' | '.join(_figures(of_one))} |\n" for name, of_one in sets.items())
-    head = "| | rows | tokens, median | ROUGE-L to the nearest other | distinct-2 | verb-noun pairs |\n|---|---|---|---|---|---|\n"
-    return f"## Measures\n\n{head}{rows}\n"
+    return f"## Measures\n\n{MEASURES}{rows}\n"
 
 
 def _figures(measures: "DataSetMeasures") -> Iterator[str]:
@@ -202,8 +213,9 @@ def _code(text: str) -> str:
 
 def _fence(text: str) -> str:
     """A fenced block: as CommonMark has it, only a fence of at least its length closes it."""
-    marks = "`" * max(3, _longest_run(text) + 1)
-    return f"{marks}text\n{_visible(text)}\n{marks}\n"
+    shown = _visible(text)
+    marks = "`" * max(3, _longest_run(shown) + 1)
+    return f"{marks}text\n{shown}\n{marks}\n"
 
 
 def _longest_run(text: str) -> int:

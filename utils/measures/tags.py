@@ -115,3 +115,14 @@ def _singular(word: str) -> str:
     if len(word) < 4 or not word.endswith("s") or word.endswith("ss"):
         return word
     return word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
+
+
+class TagComparison(Measure):
+    """The seeds and what became of them, by tags that were merged together, so that the figures compare."""
+
+    seeds: TagMeasures
+    evolved: TagMeasures
+
+    @classmethod
+    def of(cls, seeds: Sequence[Tags], evolved: Sequence[Tags]) -> "TagComparison":
+        return cls(seeds=measure_tags(seeds), evolved=measure_tags(evolved))
