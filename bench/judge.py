@@ -176,7 +176,7 @@ async def main() -> None:
 
     def opened(words: Sequence[str]) -> JournaledLLM:
         config = LLMConfig(**dict(word.split("=", 1) for word in words))
-        return JournaledLLM(OpenAIEndpoint(config, gate, Window(60), ledger), config, journal, ledger)
+        return JournaledLLM(OpenAIEndpoint(config, gate, [Window(60)], ledger), config, journal, ledger)
 
     llm = opened(options.llm)
     reader = opened(options.reader) if options.reader else llm

@@ -100,7 +100,9 @@ def language_shares(texts: Iterable[str]) -> dict[str, float]:
 
 def with_licence(card: str, chosen: Mapping[str, object]) -> str:
     """The card with fields (`license` and what belongs to it) that its reader has chosen in place of the question."""
-    lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in chosen.items())  # JSON is YAML too
+    lines = "".join(
+        f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in chosen.items()
+    )  # JSON is YAML too
     return card.replace(LICENCE_LINE, lines, 1).replace(LICENCE_QUESTION, "", 1)
 
 

@@ -32,13 +32,17 @@ CREATIVE = Sampling(temperature=0.6, top_p=0.95)
 STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE}
 
 
+ONE_URL = r"https?://[^\s/?#@,]+([/?#][^\s,]*)?"
+
+
 class LLMConfig(BaseModel):
     """One of the two `--*-llm-config` flags."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1)] = "deepseek-reasoner"
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+([/?#]|$)")] = DEEPSEEK_URL
+    # Given more than once, or with commas: several servers of one model.
+    base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$")] = DEEPSEEK_URL
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     # "none" sends the field not at all, for models that reject it; unset means the stage's own default.
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["none"] | None = None
@@ -54,6 +58,10 @@ class LLMConfig(BaseModel):
     rpm: Annotated[float, Field(gt=0)] | None = None
     tpm: Annotated[float, Field(gt=0)] | None = None
 
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        return tuple(self.base_url.split(","))
+
     def sampling(self, stage: str) -> Sampling:
         """The sampling fields of a request of `stage`; what the user has set holds for all stages."""
         default = STAGE_SAMPLING.get(stage, GREEDY)
@@ -67,17 +75,21 @@ class LLMConfig(BaseModel):
         )
 
     def api_key(self) -> str:
-        """The key from the environment.
+        """The key from the environment; `api_key_env=none` says that the server takes none.
 
-        A server on this machine may need none. Raises EndpointError where one is needed and missing, and
-        where the key of DeepSeek would go to somebody else's server.
+        A server on this machine may need none either. Raises EndpointError where a key is needed and missing,
+        and where the key of DeepSeek would go to somebody else's server.
         """
+        if self.api_key_env == "none":
+            return "none"
         name = self.api_key_env or DEEPSEEK_KEY
-        host = urlsplit(self.base_url).hostname or ""
-        local = host in ("localhost", "::1") or host.startswith("127.")
+        hosts = [urlsplit(base_url).hostname or "" for base_url in self.base_urls]
+        local = all(host in ("localhost", "::1") or host.startswith("127.") for host in hosts)
         key = os.environ.get(name, "").strip()
-        if self.api_key_env is None and not local and not f".{host}".endswith(".deepseek.com"):
-            raise EndpointError(f"which key is for {host}? Name its environment variable: api_key_env=NAME")
+        if self.api_key_env is None and not local and not all(f".{h}".endswith(".deepseek.com") for h in hosts):
+            raise EndpointError(
+                f"which key is for {hosts[0]}? Name its variable: api_key_env=NAME, or api_key_env=none"
+            )
         if not key and (self.api_key_env or not local):
             raise EndpointError(f"no API key: set {name} in the environment or in .env, or try --offline")
         return key or "none"
@@ -306,7 +318,7 @@ def _key_values(flag: str, words: Sequence[str]) -> dict[str, str]:
         if not equals:  # not repeated: it may be a key
             known = ", ".join(LLMConfig.model_fields)
             raise ConfigError(f"{flag}: word {number} is not of the form key=value; known keys: {known}")
-        values[key] = value
+        values[key] = f"{values[key]},{value}" if key == "base_url" and key in values else value
     return values
 
 

@@ -7,6 +7,7 @@ Whatever goes wrong there, no file here changes, and the same command uploads ag
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HUB_TIMEOUT = 20.0  # seconds
+TIMEOUT = 300.0  # seconds without a sign of life from the Hub; huggingface_hub itself would wait for ever
 TOKEN_VARIABLE = "MY_HF_TOKEN"
 METHOD_FILE = "best_method.txt"
 OF_A_PUSH = {"README.md", METHOD_FILE, *(DATA_FILE + suffix for suffix in (".json", ".jsonl", ".parquet"))}
@@ -57,16 +58,20 @@ def push(result: Path, repo: str, token: str, card: str) -> None:
     A data set that is not there yet is made, and is private. A licence that somebody has chosen on the Hub stays.
     Raises DataError where `repo` holds something else, EndpointError where the Hub cannot be reached or refuses.
     """
-    from huggingface_hub import HfApi, disable_progress_bars
+    from huggingface_hub import HfApi, get_session
+    from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # what matters comes as an error
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     api = HfApi(token=token)
     try:
+        get_session().timeout = TIMEOUT
         api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
-        info = api.dataset_info(repo, timeout=HUB_TIMEOUT)
+        info = api.dataset_info(repo)
         _check_ours(repo, info)
-        _commit(api, result, card, info)
+        with warnings.catch_warnings(action="ignore"):  # the Hub's advice on front matter
+            _commit(api, result, card, info)
     except AutoEvolError:
         raise
     except Exception as exc:  # huggingface_hub lets through what its HTTP client, its parsers and its threads raise
@@ -129,6 +134,8 @@ def _problem(repo: str, causes: list[BaseException]) -> str:
         return f"the token may not write to {repo} ({status}): check the name, or give {TOKEN_VARIABLE} one that may"
     if status == 429:
         return f"the Hub takes no more requests for now (429), asked for {repo}: wait"
+    if status < 500:
+        return f"the Hub refuses the upload to {repo} ({status}): check its name, and the quota of its owner"
     return f"the Hub failed ({status}), asked for {repo}: try later"
 
 

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.concurrency import Gate, Window
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds of the exponential back-off
 CONNECT_TIMEOUT = 20.0
 LAST_MOMENT = 1.0  # seconds that calls under way are given when a run stops early
+DOWN_SECONDS = 10.0  # a server that could not be reached is left alone for so long where there are others
 DEAD_AFTER_FAULTS = 5  # connection failures in a row, and over at least so many seconds, stop the run
 DEAD_AFTER_SECONDS_AT_START, DEAD_AFTER_SECONDS = 3.0, 30.0
 SICK_AFTER_FAULTS, SICK_AFTER_SECONDS = 20, 120.0  # the same for faults of any kind without one success between
@@ -174,32 +175,54 @@ class Health:
             raise EndpointError(f"{base_url} gives nothing but faults ({fault}); check the server, then run again")
 
 
-class OpenAIEndpoint:
-    """Any OpenAI-compatible server, through the SDK's async client over aiohttp.
+class Server:
+    """One address of an endpoint: its connection, its window, its health."""
 
-    `gate` bounds requests over all endpoints. Close with `close`.
+    def __init__(self, base_url: str, window: Window, client: "openai.AsyncOpenAI") -> None:
+        self.base_url = base_url
+        self.window = window
+        self.client = client
+        self.health = Health(window.now)
+        self.assigned = 0  # requests that wait for it or are with it
+        self.down_until = 0.0
+
+    @property
+    def load(self) -> float:
+        return self.assigned / self.window.size
+
+    @property
+    def down(self) -> bool:
+        return self.window.now() < self.down_until
+
+
+class OpenAIEndpoint:
+    """Any OpenAI-compatible server, or several of them, through the SDK's async client over aiohttp.
+
+    `gate` bounds requests over all endpoints; `windows` are those of the config's addresses, in their order. A
+    request goes to the address with the least to do; while one is down, the others take its load. Close with `close`.
     """
 
     def __init__(
         self,
         config: LLMConfig,
         gate: Gate,
-        window: Window,
+        windows: Sequence[Window],
         ledger: Ledger,
-        client: "openai.AsyncOpenAI | None" = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._config = config
         self._gate = gate
-        self._window = window
         self._ledger = ledger
         self._key = usable_key(config)
-        self._client = client or make_client(config, self._key)
+        self._servers = [
+            Server(base_url, window, make_client(config, base_url, self._key))
+            for base_url, window in zip(config.base_urls, windows, strict=True)
+        ]
         self._sleep = sleep
-        self._health = Health(window.now)
 
     async def close(self) -> None:
-        await self._client.close()
+        for server in self._servers:
+            await server.client.close()
 
     async def send(self, request: Request) -> Completion:
         """One completion, however often it has to be asked for; `unavailable` when retries are used up."""
@@ -222,28 +245,51 @@ class OpenAIEndpoint:
             self._ledger.retries += retrying.statistics["attempt_number"] - 1
 
     async def _attempt(self, request: Request) -> Completion:
-        async with self._gate.slot(self._window, PRIORITY.get(request.stage, 2), estimated_tokens(request)):
-            started = self._window.now()
-            try:
-                completion = await self._post(request)
-            except Fault as fault:
-                self._ledger.wasted(request, fault.usage, self._config)
-                if fault.throttled:
-                    self._ledger.rate_limited_seconds += self._window.throttled(started, fault.wait or 1.0)
-                self._health.fault(fault, self._config.base_url)
-                raise
-            self._health.success()
-            self._window.succeeded(started, completion.usage.output_tokens)
-            used = completion.usage.input_tokens + completion.usage.output_tokens
-            self._window.spent(max(0, used - estimated_tokens(request)))
-            return completion
+        up = [server for server in self._servers if not server.down] or self._servers
+        server = min(up, key=lambda server: server.load)
+        server.assigned += 1
+        try:
+            async with self._gate.slot(server.window, PRIORITY.get(request.stage, 2), estimated_tokens(request)):
+                return await self._ask(server, request)
+        finally:
+            server.assigned -= 1
 
-    async def _post(self, request: Request) -> Completion:
+    async def _ask(self, server: Server, request: Request) -> Completion:
+        window, started = server.window, server.window.now()
+        try:
+            completion = await self._post(server, request)
+        except Fault as fault:
+            self._ledger.wasted(request, fault.usage, self._config)
+            if fault.throttled:
+                self._ledger.rate_limited_seconds += window.throttled(started, fault.wait or 1.0)
+            self._note_fault(server, fault)
+            raise
+        server.health.success()
+        window.succeeded(started, completion.usage.output_tokens)
+        used = completion.usage.input_tokens + completion.usage.output_tokens
+        window.spent(max(0, used - estimated_tokens(request)))
+        return completion
+
+    def _note_fault(self, server: Server, fault: Fault) -> None:
+        """Leave a server alone for a while that cannot be reached. Raises EndpointError when none is left."""
+        others_up = any(not other.down for other in self._servers if other is not server)
+        if fault.connection:
+            server.down_until = server.window.now() + DOWN_SECONDS
+            fault.elsewhere = others_up
+        try:
+            server.health.fault(fault, server.base_url)
+        except EndpointError as exc:
+            if not others_up:
+                raise
+            log.warning("the other servers go on: %s", exc)
+            server.down_until = server.window.now() + DOWN_SECONDS
+
+    async def _post(self, server: Server, request: Request) -> Completion:
         import httpx2
 
         try:
             async with asyncio.timeout(self._config.timeout):
-                response = await self._client.post(
+                response = await server.client.post(
                     "/chat/completions",
                     cast_to=httpx2.Response,
                     body=request_body(request, self._config),
@@ -261,7 +307,10 @@ class OpenAIEndpoint:
 
 
 class _Attempts:
-    """How often one request may still be asked: back-pressure is not a fault of the request and costs nothing."""
+    """How often one request may still be asked.
+
+    Back-pressure, and a server that is down where another one is up, are no faults of the request and cost nothing.
+    """
 
     def __init__(self, max_retries: int) -> None:
         self._max_retries = max_retries
@@ -269,26 +318,26 @@ class _Attempts:
 
     def used_up(self, state: "RetryCallState") -> bool:
         fault = state.outcome.exception() if state.outcome else None
-        if isinstance(fault, Fault) and not fault.throttled:
+        if isinstance(fault, Fault) and not fault.throttled and not fault.elsewhere:
             self.faults += 1
         return self.faults > self._max_retries
 
     def wait(self, state: "RetryCallState") -> float:
         fault = state.outcome.exception() if state.outcome else None
+        if isinstance(fault, Fault) and fault.elsewhere:
+            return 0.0
         backoff = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(state.attempt_number - 1, 20)) * random.uniform(0.5, 1.5)
         asked = fault.wait if isinstance(fault, Fault) else None
         return backoff if asked is None else asked + random.uniform(0, 0.1 * asked)
 
 
-def make_client(config: LLMConfig, key: str) -> "openai.AsyncOpenAI":
+def make_client(config: LLMConfig, base_url: str, key: str) -> "openai.AsyncOpenAI":
     """The SDK's client with its fastest transport and its own retries switched off."""
     import openai
 
     timeout = openai.Timeout(config.timeout, connect=min(CONNECT_TIMEOUT, config.timeout))
     http_client = openai.DefaultAioHttpClient(timeout=timeout, limits=_unlimited())
-    return openai.AsyncOpenAI(
-        api_key=key, base_url=config.base_url, timeout=timeout, max_retries=0, http_client=http_client
-    )
+    return openai.AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=http_client)
 
 
 def _unlimited() -> Any:
@@ -359,9 +408,9 @@ def _endpoint(config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Win
 
         return OfflineEndpoint()
     ceiling = None if config.batch_size == "auto" else config.batch_size
-    limits = (llm_config.base_url, llm_config.rpm, llm_config.tpm)
-    window = windows.setdefault(limits, Window(ceiling, llm_config.rpm, llm_config.tpm))
-    return OpenAIEndpoint(llm_config, gate, window, ledger)
+    rates = (llm_config.rpm, llm_config.tpm)
+    own = [windows.setdefault((base_url, *rates), Window(ceiling, *rates)) for base_url in llm_config.base_urls]
+    return OpenAIEndpoint(llm_config, gate, own, ledger)
 
 
 async def close_llms(*llms: JournaledLLM) -> None:

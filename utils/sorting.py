@@ -39,6 +39,7 @@ class Fault(Exception):
         self.throttled = throttled
         self.connection = connection
         self.usage = usage
+        self.elsewhere = False  # set where another server of the endpoint can take the request at once
 
 
 def read_completion(body: bytes) -> Completion:

@@ -101,7 +101,7 @@ async def seam(
     journal = Journal(None) if journal is None else journal  # an empty one has length 0
     llm_config = LLMConfig(**{"model": "m", "base_url": url, "api_key_env": "TEST_KEY"} | config)
     window = Window(4, now=clock.now)
-    endpoint = OpenAIEndpoint(llm_config, gate, window, ledger, sleep=clock.sleep)
+    endpoint = OpenAIEndpoint(llm_config, gate, [window], ledger, sleep=clock.sleep)
     llm = JournaledLLM(endpoint, llm_config, journal, ledger, run_seed)
     try:
         yield Seam(llm, ledger, journal, clock, gate, window)
@@ -570,12 +570,36 @@ def test_throttling_narrows_the_window_and_success_widens_it():
 
 def test_llms_at_one_server_share_its_window_unless_their_rates_differ():
     one, other = open_llms(both("http://127.0.0.1:9/v1"), Journal(None), Ledger())
-    assert one._endpoint._window is other._endpoint._window
+    assert window_of(one) is window_of(other)
     llm = {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "TEST_KEY"}
     config = RunConfig(data_path="x", evol_llm_config=llm, optim_llm_config=llm | {"rpm": 60})
     one, other = open_llms(config, Journal(None), Ledger())
-    assert one._endpoint._window is not other._endpoint._window
-    assert other._endpoint._window._requests is not None
+    assert window_of(one) is not window_of(other)
+    assert window_of(other)._requests is not None
+
+
+def window_of(llm: JournaledLLM) -> Window:
+    return llm._endpoint._servers[0].window
+
+
+def test_several_servers_share_the_load_and_a_dead_one_costs_no_attempt():
+    async def asking(*urls: str) -> tuple[list[Completion], int]:
+        config = LLMConfig(model="m", base_url=",".join(urls), api_key_env="TEST_KEY", max_retries=0)
+        ledger, windows = Ledger(), [Window(2) for _ in urls]
+        endpoint = OpenAIEndpoint(config, Gate(6), windows, ledger)
+        llm = JournaledLLM(endpoint, config, Journal(None), ledger)
+        try:
+            prompts = [(Message("user", f"prompt {number}"),) for number in range(30)]
+            return await asyncio.gather(*(llm.complete("evolve", prompt) for prompt in prompts)), ledger.calls
+        finally:
+            await llm.close()
+
+    with MisbehavingServer() as one, MisbehavingServer() as other, dead_url() as dead:
+        completions, calls = settle(asking(one.url, dead, other.url))
+        shares = len(one.received), len(other.received)
+    assert all(completion.failure is None for completion in completions)
+    assert calls == sum(shares) == 30
+    assert min(shares) >= 10
 
 
 async def _until(condition: Any) -> None:

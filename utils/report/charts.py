@@ -7,7 +7,7 @@ from math import ceil
 
 from utils.measures.model import Distribution
 from utils.report.formats import number, percent
-from utils.report.markup import Html, tag
+from utils.report.markup import Html, join, tag
 from utils.report.run_files import MeasuredMethod
 from utils.report.texts import Words
 
@@ -52,7 +52,7 @@ class FailureChart:
     def _grid(self, rate: float) -> Html:
         y = f"{self._y(rate):.1f}"
         line = tag("line", x1="0", x2="100%", y1=y, y2=y, class_="grid")
-        return line + tag("text", f"{rate:.0%}", x="0", y=f"{self._y(rate) - 4:.1f}", class_="tick")  # type: ignore[return-value]
+        return join((line, tag("text", f"{rate:.0%}", x="0", y=f"{self._y(rate) - 4:.1f}", class_="tick")))
 
     def _step_names(self) -> Iterator[Html]:
         for position, step in enumerate(self._steps):
@@ -97,17 +97,15 @@ class FailureChart:
 
     def _winners(self) -> Iterator[Html]:
         """The best method after each step, its rate beside it where it is a new one."""
-        places = {method: dot for method, dot in self._dots() if method.selected}
+        winners = [(method, dot) for method, dot in self._dots() if method.selected]
         path: list[Dot] = []
-        for position, methods in enumerate(self._steps.values()):
-            new = next((method for method in methods if method in places), None)
-            if new:
-                path.append(places[new])
-            elif path:
-                path.append((self._centre(position), path[-1][1]))
+        for position, step in enumerate(self._steps):
+            new = next((dot for method, dot in winners if method.step == step), None)
+            if new or path:
+                path.append(new or (self._centre(position), path[-1][1]))
         for (x1, y1), (x2, y2) in pairwise(path):
             yield tag("line", x1=_at(x1), y1=f"{y1:.1f}", x2=_at(x2), y2=f"{y2:.1f}", class_="winner")
-        for method, (x, y) in places.items():
+        for method, (x, y) in winners:
             yield tag("text", percent(method.failure_rate), x=_at(x), y=f"{y + 4:.1f}", dx="9", class_="value")
 
 
@@ -133,8 +131,10 @@ def interval_bar(method: MeasuredMethod) -> Html:
     )
 
 
-def histogram(before: Distribution | None, after: Distribution | None, title: str, words: Words) -> Html:
-    """Shares of rows per bin, of one set and of another beside it; only bins that any of the two has."""
+def histogram(
+    before: Distribution | None, after: Distribution | None, title: str, last_name: str, words: Words
+) -> Html:
+    """Shares of rows per bin, of one set and of another (`last_name`) beside it; only bins that any of the two has."""
     sets = [(kind, each) for kind, each in (("before", before), ("after", after)) if each]
     edges = sets[0][1].edges
     filled = [bin_ for _, each in sets for bin_, count in enumerate(each.counts) if count]
@@ -149,7 +149,7 @@ def histogram(before: Distribution | None, after: Distribution | None, title: st
     base = tag("line", x1="0", x2="100%", y1=HISTOGRAM_HEIGHT, y2=HISTOGRAM_HEIGHT, class_="grid")
     marks = _edge_names(edges[first : last + 1])
     summary = "; ".join(
-        f"{words('seeds' if kind == 'before' else 'evolved')}: {words('median_short', median=number(each.median))}"
+        f"{words('seeds') if kind == 'before' else last_name}: {words('median_short', median=number(each.median))}"
         for kind, each in sets
     )
     return tag(

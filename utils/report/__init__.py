@@ -1,0 +1,42 @@
+"""`report.html` of a run folder: one self-contained page, made of the files of the run alone.
+
+    run_files.py   the small files of the run folder
+    rows.py        result and rejects, as a stream of rows
+    sampling.py    which rows the page shows, and as what its script takes them
+    page.py        the whole page; glance, methods, measured, tables and browse are its sections
+    markup.py      HTML in which text is escaped unless it was made here
+    words.py       what changed from one text to the next
+    charts.py, parts.py, formats.py, texts.py    what sections are made of
+    page.css, page.js    written into the page
+
+Texts of LLMs and data sets reach the page in two ways only: escaped by `markup.tag`, and as JSON that the page's
+script puts into text nodes.
+"""
+
+from pathlib import Path
+
+from utils.report.page import page
+from utils.report.rows import read_rows
+from utils.report.run_files import read_run
+from utils.report.sampling import survey
+from utils.report.texts import Lang
+from utils.results import replacing
+
+REPORT = "report.html"
+REJECTS = "rejects.jsonl"
+
+
+def write_report(folder: Path, result: Path, lang: Lang | None = None) -> Path:
+    """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
+
+    The same files give the same page. `lang` is by default the language of most seeds. Raises DataError where a
+    file of the run is missing or torn, or the page cannot be written.
+    """
+    text = page(read_run(folder), survey(read_rows(result, folder / REJECTS)), result.name, lang)
+    path = folder / REPORT
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "replace"))  # a lone surrogate has no place in UTF-8
+    return path
+
+
+__all__ = ["write_report"]
