@@ -50,8 +50,8 @@ class Repo:
 class HubStub:
     """Serves `repos` on a free loopback port while entered; `tokens` are the valid ones.
 
-    `faults` says what a step of UPLOADS answers instead; `steps` are those that were asked for. A namespace that no
-    token may write to is `closed`.
+    `faults` says what a step of UPLOADS answers instead; `steps` are those that were asked for. No token may write
+    to the namespace `closed`.
     """
 
     def __init__(self, repos: dict[str, Repo], tokens: tuple[str, ...] = ()) -> None:
@@ -77,6 +77,7 @@ class HubStub:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer with a body waits 40 ms
     repos: dict[str, Repo]
     tokens: tuple[str, ...]
     faults: dict[str, int]
@@ -199,8 +200,10 @@ class _Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = self.store[value["oid"]]
             elif key == "deletedFile":
                 del files[value["path"]]
-        self.repos[found["repo"]].files = files
-        self._answer({"commitUrl": "commit", "commitOid": self.repos[found["repo"]].sha})
+        repo = self.repos[found["repo"]]
+        repo.files = files
+        url = f"http://{self.headers['Host']}/datasets/{found['repo']}/commit/{repo.sha}"
+        self._answer({"commitUrl": url, "commitOid": repo.sha})
 
     def _answer(self, value: dict, status: int = 200) -> None:
         self._send(status, json.dumps(value).encode())

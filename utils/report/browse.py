@@ -16,12 +16,12 @@ def trajectories(seen: Survey, words: Words) -> Html:
     shown = len(seen.sample)
     sampled = shown < seen.total
     told = words("sampled" if sampled else "whole", shown=number(shown), total=number(seen.total))
-    is_cut = any(text.missing for row in seen.sample for text in (row.seed, *(step.text for step in row.steps)))
-    is_cut |= any(text.missing for row in seen.sample for text in (row.answer, row.reply, row.reference) if text)
+    is_cut = any(text.missing for row in seen.sample for text in row.texts())
+    cut_at = f" {words('cut_at', limit=number(seen.limit))}" if is_cut else None
     return section(
         "trajectories",
         words("trajectories"),
-        tag("p", told, f" {words('cut_at', limit=number(seen.limit))}" if is_cut else None, class_="notice" if sampled else "quiet"),
+        tag("p", told, cut_at, class_="notice" if sampled else "quiet"),
         tag("noscript", tag("p", words("needs_script"), class_="notice")),
         _filters(seen, words),
         tag("p", class_="quiet", id="found", role="status", aria_live="polite"),
@@ -35,7 +35,7 @@ def _filters(seen: Survey, words: Words) -> Html:
     rows = seen.sample
     reasons = Counter(row.reason for row in rows if row.reason)
     labels = Counter(label for row in rows for label in row.labels)
-    generations = Counter(str(row.generation) for row in rows)
+    generations = sorted(Counter(row.generation for row in rows).items())
     outcomes = Counter(row.outcome for row in rows)
     search = tag("input", type="search", id="search", placeholder=words("search_hint"), autocomplete="off")
     return tag(
@@ -44,7 +44,7 @@ def _filters(seen: Survey, words: Words) -> Html:
         _choice("outcome", [(name, words(name), outcomes[name]) for name in OUTCOMES if outcomes[name]], words),
         _choice("reason", [(code, words.reason(code), n) for code, n in reasons.most_common()], words),
         _choice("label", [(name, words.label(name), n) for name, n in labels.most_common()], words),
-        _choice("generation", [(g, words("generation_n", n=g), generations[g]) for g in sorted(generations, key=int)], words),
+        _choice("generation", [(str(g), words("generation_n", n=g), n) for g, n in generations], words),
         tag("button", words("reset"), type="reset", class_="plain"),
         class_="filters screen",
         id="filters",

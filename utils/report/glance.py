@@ -16,12 +16,12 @@ from utils.summary import Summary
 def glance(run: RunFiles, seen: Survey, words: Words) -> Html:
     """What went in and what became of it."""
     summary = run.summary
-    note = None if summary.adds_up and summary.rows_in == seen.total else tag("p", words("does_not_add_up"), class_="notice")
+    adds_up = summary.adds_up and summary.rows_in == seen.total
     return section(
         "glance",
         words("glance"),
         tag("dl", *_rows_tiles(summary, seen, words), *_run_tiles(run, words), class_="tiles"),
-        note,
+        None if adds_up else tag("p", words("does_not_add_up"), class_="notice"),
         _outcome_bar(summary, words),
         *_generations(seen, words),
         *_reasons(summary, words),

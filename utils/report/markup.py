@@ -20,7 +20,7 @@ class Html(str):
 Child = str | Iterable["Child"] | None
 
 
-def tag(name: str, *children: Child, **attributes: str | int | bool | None) -> Html:
+def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Html:
     """An element. `class_` gives `class`, `data_x` gives `data-x`; attributes that are None or False are left out."""
     given = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
     if name in VOID and not children:

@@ -6,7 +6,7 @@ from utils.measures.model import DataSetMeasures, Distribution, RunMeasures
 from utils.report.charts import histogram
 from utils.report.formats import number, percent
 from utils.report.markup import Html, tag
-from utils.report.parts import section
+from utils.report.parts import scrolled, section
 from utils.report.texts import Words
 
 PAIRS = 10  # verb-noun pairs listed
@@ -79,7 +79,7 @@ def _table(sets: Sequence[DataSetMeasures], names: Sequence[str], words: Words) 
     for group, entries in _groups(words).items():
         lines.append(tag("tr", tag("th", words(group), colspan=len(sets) + 1, scope="rowgroup"), class_="group"))
         lines += (_line(words(key), [show(each) for each in sets]) for key, show in entries)
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *lines)), class_="scroll", tabindex="0")
+    return scrolled(tag("table", tag("thead", head), tag("tbody", *lines)))
 
 
 def _line(name: str, cells: Sequence[str | tuple[str, str] | None]) -> Html:

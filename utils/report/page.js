@@ -144,9 +144,9 @@
   for (const button of document.querySelectorAll("button[data-reason]")) {
     button.addEventListener("click", () => {
       filters.reset();
-      byId("reason").value = button.dataset.reason;
+      if (byId("reason")) byId("reason").value = button.dataset.reason;
       byId("trajectories").scrollIntoView();
-      byId("reason").focus({ preventScroll: true });
+      byId("reason")?.focus({ preventScroll: true });
     });
   }
 

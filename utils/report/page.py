@@ -3,12 +3,14 @@
 import base64
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from utils.measures.languages import count_scripts, language
 from utils.report.browse import trajectories
 from utils.report.glance import glance
-from utils.report.markup import Html, join, script_data, tag
+from utils.report.markup import Html, script_data, tag
 from utils.report.measured import measured
 from utils.report.methods import learning, methods
 from utils.report.run_files import RunFiles
@@ -39,7 +41,8 @@ def _script() -> str:
 def _policy() -> str:
     """Nothing is loaded, and no script runs but this page's own: whatever else should get in is dead."""
     digest = base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    loaded = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return f"{loaded}; base-uri 'none'; form-action 'none'"
 
 
 def _head(name: str, words: Words) -> Html:
@@ -60,7 +63,13 @@ def _body(run: RunFiles, seen: Survey, name: str, words: Words) -> Html:
     return tag(
         "body",
         tag("a", words("skip"), href="#glance", class_="skip"),
-        tag("header", tag("p", words("title"), class_="kind"), tag("h1", name), _facts(run, words), _warning(run, words)),
+        tag(
+            "header",
+            tag("p", words("title"), class_="kind"),
+            tag("h1", name),
+            _facts(run.flags, words),
+            tag("p", words("offline"), class_="notice") if run.flags.get("offline") else None,
+        ),
         tag("nav", *links, aria_label=words("sections"), class_="screen"),
         tag(
             "main",
@@ -81,9 +90,8 @@ def _data(seen: Survey, words: Words) -> Html:
     return script_data({"words": words.for_script(), "rows": [row_data(row) for row in seen.sample]})
 
 
-def _facts(run: RunFiles, words: Words) -> Html:
+def _facts(flags: Mapping[str, Any], words: Words) -> Html:
     """Where the seeds came from, and the two LLMs."""
-    flags = run.flags
     explored = words("explored", domains=", ".join(flags["explore"])) if flags.get("explore") else None
     stand_in = words("offline_model") if flags.get("offline") else None
     facts = {
@@ -91,8 +99,5 @@ def _facts(run: RunFiles, words: Words) -> Html:
         "evol_model": stand_in or flags["evol_llm_config"]["model"],
         "optim_model": stand_in or flags["optim_llm_config"]["model"],
     }
-    return tag("dl", *(tag("div", tag("dt", words(key)), tag("dd", value)) for key, value in facts.items()), class_="facts")
-
-
-def _warning(run: RunFiles, words: Words) -> Html:
-    return tag("p", words("offline"), class_="notice") if run.flags.get("offline") else join(())
+    lines = (tag("div", tag("dt", words(key)), tag("dd", value)) for key, value in facts.items())
+    return tag("dl", *lines, class_="facts")

@@ -12,6 +12,11 @@ def section(name: str, title: str, *children: Child) -> Html:
     return tag("section", tag("h2", title), *children, id=name)
 
 
+def scrolled(table: Html) -> Html:
+    """A table that is moved sideways, by keys as well, where the window is too narrow for it."""
+    return tag("div", table, class_="scroll", tabindex="0")
+
+
 def stacked(counts: Mapping[str, int], words: Words) -> Html:
     """One bar of all rows, split by outcome."""
     total = sum(counts.values())
@@ -39,7 +44,8 @@ def _reason_bar(code: str, count: int, longest: int, total: int, words: Words, l
         name = tag("button", *label, type="button", class_="name", data_reason=code, title=words.why(code))
     else:
         name = tag("span", *label, class_="name", title=words.why(code))
-    return tag("div", name, bar(count / longest), tag("span", f"{number(count)} · {percent(count / total)}", class_="count"))
+    told = f"{number(count)} · {percent(count / total)}"
+    return tag("div", name, bar(count / longest), tag("span", told, class_="count"))
 
 
 def bar(share: float) -> Html:

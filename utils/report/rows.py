@@ -48,6 +48,11 @@ class Row:
     answer: Text | None
     reply: Text | None
 
+    def texts(self) -> list[Text]:
+        """All its texts."""
+        texts = (self.seed, self.reference, self.answer, self.reply, *(step.text for step in self.steps))
+        return [text for text in texts if text is not None]
+
 
 def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
     """All rows of a run, in seed order. Raises DataError where a file cannot be read or holds other records."""

@@ -34,7 +34,7 @@ class Survey:
 
 
 def survey(rows: Iterable[Row]) -> Survey:
-    """Count rows that come in seed order by outcome and, of evolved ones, by the method of the last stage; draw some."""
+    """Count rows, which come in seed order, by outcome and by the method of the last stage, and draw a sample."""
     seen, drawn, last_id = Survey(), RowSample(), None
     for row in rows:
         seen.total += 1
@@ -74,12 +74,7 @@ class RowSample:
 
 
 def _size(rows: Iterable[Row], limit: int) -> int:
-    return sum(min(len(text.shown), limit) for row in rows for text in _texts(row))
-
-
-def _texts(row: Row) -> list[Text]:
-    texts = (row.seed, row.reference, row.answer, row.reply, *(step.text for step in row.steps))
-    return [text for text in texts if text is not None]
+    return sum(min(len(text.shown), limit) for row in rows for text in row.texts())
 
 
 def _cut(row: Row, limit: int) -> Row:

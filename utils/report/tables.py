@@ -6,7 +6,7 @@ from typing import Any
 
 from utils.report.formats import money, number
 from utils.report.markup import Html, tag
-from utils.report.parts import section
+from utils.report.parts import scrolled, section
 from utils.report.repeat import changed_flags, repeat_command
 from utils.report.texts import Words
 from utils.summary import StageSummary, Summary
@@ -19,8 +19,9 @@ def usage(summary: Summary, words: Words) -> Html:
     heads = ("stage", "calls", "journaled", "unavailable", "input_tokens", "cached_tokens", "output_tokens", "cost")
     body = (_usage_line(words.stage(name), use) for name, use in summary.stages.items())
     head = tag("tr", *(tag("th", words(key), scope="col") for key in heads))
-    table = tag("table", tag("thead", head), tag("tbody", *body), tag("tfoot", _usage_line(words("all_stages"), _total(summary))))
-    return section("usage", words("usage"), tag("div", table, class_="scroll", tabindex="0"))
+    foot = _usage_line(words("all_stages"), _total(summary))
+    table = tag("table", tag("thead", head), tag("tbody", *body), tag("tfoot", foot))
+    return section("usage", words("usage"), scrolled(table))
 
 
 def _usage_line(name: str, use: StageSummary) -> Html:
@@ -65,11 +66,12 @@ def settings(flags: Mapping[str, Any], words: Words) -> Html:
 
 def _flag_table(flags: Mapping[str, Any], words: Words) -> Html:
     head = tag("tr", tag("th", words("flag"), scope="col"), tag("th", words("value"), scope="col"))
-    body = (
-        tag("tr", tag("th", tag("code", "--" + name.replace("_", "-")), scope="row"), tag("td", tag("code", _shown(value))))
-        for name, value in flags.items()
-    )
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="flags"), class_="scroll", tabindex="0")
+    body = (_flag_line("--" + name.replace("_", "-"), _shown(value)) for name, value in flags.items())
+    return scrolled(tag("table", tag("thead", head), tag("tbody", *body), class_="flags"))
+
+
+def _flag_line(name: str, value: str) -> Html:
+    return tag("tr", tag("th", tag("code", name), scope="row"), tag("td", tag("code", value)))
 
 
 def _shown(value: Any) -> str:

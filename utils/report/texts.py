@@ -158,7 +158,7 @@ _UI: dict[str, tuple[str, str]] = {
     "any": ("all", "전체"),
     "reset": ("Reset", "초기화"),
     "found": ("{count} rows", "{count}행"),
-    "none_found": ("No row fits. Change the search or the filters.", "맞는 행이 없습니다. 검색어나 필터를 바꿔 보세요."),
+    "none_found": ("No row fits: change search or filters.", "맞는 행이 없습니다. 검색어나 필터를 바꿔 보세요."),
     "more": ("Show {count} more", "{count}행 더 보기"),
     "seed": ("Seed", "시드"),
     "seed_answer": ("Response of the seed", "시드의 응답"),
@@ -216,7 +216,10 @@ _LABELS = {"ok": ("ok", "이상 없음"), "unscored": ("unscored", "미채점")}
 # Of each rule, label and other reason: a name, and a sentence that explains it.
 _REASONS = {
     "stagnant": (
-        ("No harder", "제자리", ),
+        (
+            "No harder",
+            "제자리",
+        ),
         ("The rewrite takes no more real work than before.", "꾸밈만 늘었을 뿐 더 어려워지지 않았습니다."),
     ),
     "unsolvable": (
