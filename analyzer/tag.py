@@ -18,7 +18,7 @@ from utils.llm import LLM
 from utils.measures.sample import rank
 from utils.measures.tags import Tags, fold, merge_similar
 from utils.prompts import case_block, fill, user
-from utils.replies import _Case, _read_cases
+from utils.replies.cases import Case, read_cases
 
 GROUP = 10
 TRIES = 3  # how often a case is asked for that is missing or unreadable, before it stays untagged
@@ -66,7 +66,7 @@ async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:
 
 def read_tags(reply: str, count: int) -> dict[int, tuple[str, ...]]:
     """Folded tags by case id, for each case 1..count that has one which can be read; each tag once, as they come."""
-    return {case: item.tags for case, item in _read_cases(reply, count, _TaggedCase).items()}
+    return {case: item.tags for case, item in read_cases(reply, count, _TaggedCase).items()}
 
 
 def _tags(value: Any) -> tuple[str, ...]:
@@ -79,5 +79,5 @@ def _tags(value: Any) -> tuple[str, ...]:
     return folded
 
 
-class _TaggedCase(_Case):
+class _TaggedCase(Case):
     tags: Annotated[tuple[str, ...], BeforeValidator(_tags)]

@@ -10,19 +10,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field
 
 from generator.explore_tree import one_line
-from utils.replies import (
-    _PLACEHOLDER,
-    _RULE,
-    _blocks,
-    _clean,
-    _fenced,
-    _json_objects,
-    _peel_bold,
-    _peel_fence,
-    _peel_quotes,
-    _validated,
-    strip_reasoning,
-)
+from utils.replies import strip_reasoning
+from utils.replies.cases import clean, validated
+from utils.replies.objects import json_objects
+from utils.replies.text import PLACEHOLDER, RULE, fence_blocks, fenced_lines, peel_bold, peel_fence, peel_quotes
 
 # --- Sub-tasks ---------------------------------------------------------------------------------
 
@@ -40,7 +31,7 @@ class Subtask:
 
 
 def _name(value: Any) -> str:
-    line = one_line(_clean(value))
+    line = one_line(clean(value))
     if marks := _NAME_MARKS.match(line):
         line = line[marks.end() :]
     name = line.strip(' *_`"“”#')
@@ -51,7 +42,7 @@ def _name(value: Any) -> str:
 
 class _Proposed(BaseModel):
     task: Annotated[str, BeforeValidator(_name), Field(validation_alias=AliasChoices("task", "subtask", "name"))]
-    reason: Annotated[str, BeforeValidator(_clean), AfterValidator(one_line)] = ""
+    reason: Annotated[str, BeforeValidator(clean), AfterValidator(one_line)] = ""
 
 
 def read_subtasks(reply: str) -> list[Subtask]:
@@ -59,10 +50,10 @@ def read_subtasks(reply: str) -> list[Subtask]:
 
     The last such list counts; of a list that stands alone or is cut off, the entries that are whole.
     """
-    objects = _json_objects(strip_reasoning(reply))
+    objects = json_objects(strip_reasoning(reply))
     lists = [entries for found in objects if isinstance(entries := found.get("subtasks"), list)]
     raw = [{"task": entry} if isinstance(entry, str) else entry for entry in (lists[-1] if lists else objects)]
-    return [Subtask(item.task, item.reason) for entry in raw if (item := _validated(_Proposed, entry))]
+    return [Subtask(item.task, item.reason) for entry in raw if (item := validated(_Proposed, entry))]
 
 
 # --- Instructions ------------------------------------------------------------------------------
@@ -103,7 +94,7 @@ def read_instructions(reply: str) -> list[str]:
     A list of single numbered lines without any heading is read as well. A fence around everything, quotes, bold
     and fences around one instruction, and remarks after the last one are taken off.
     """
-    lines = _unwrapped(_clean(strip_reasoning(reply)).replace("\r\n", "\n").split("\n"))
+    lines = _unwrapped(clean(strip_reasoning(reply)).replace("\r\n", "\n").split("\n"))
     headings = _own(_headings(lines))
     if not headings:
         return _kept(_numbered_lines(lines))
@@ -115,7 +106,7 @@ def read_instructions(reply: str) -> list[str]:
 
 def _headings(lines: list[str]) -> list[_Heading]:
     found = [heading for number, line in enumerate(lines) if (heading := _heading(number, line))]
-    fenced = _fenced(lines)
+    fenced = fenced_lines(lines)
     return [heading for heading in found if not fenced[heading.line]] or found
 
 
@@ -150,7 +141,7 @@ def _own(headings: list[_Heading]) -> list[_Heading]:
 def _unwrapped(lines: list[str]) -> list[str]:
     """The inside of a fence that encloses all headings, or all lines."""
     headings = [heading.line for heading in _headings(lines)] or [n for n, line in enumerate(lines) if line.strip()][1:]
-    for opening, closing in _blocks(lines):
+    for opening, closing in fence_blocks(lines):
         if headings and opening < headings[0] and (closing is None or headings[-1] < closing):
             return lines[opening + 1 : closing]
     return lines
@@ -170,7 +161,7 @@ def _numbered_lines(lines: list[str]) -> list[str]:
 
 def _without_farewell(body: list[str]) -> list[str]:
     """Cut before the paragraph in which the model speaks of its list or takes its leave."""
-    fenced = _fenced(body)
+    fenced = fenced_lines(body)
     for number, line in enumerate(body):
         if number and not fenced[number] and not body[number - 1].strip(" \t-*_") and _FAREWELL.match(line[:200]):
             return body[:number]
@@ -180,14 +171,14 @@ def _without_farewell(body: list[str]) -> list[str]:
 def _bare(body: list[str]) -> str:
     """The instruction without separating rules behind it, and without a fence, quotes or bold around it."""
     end = len(body)
-    while end and (not body[end - 1].strip() or _RULE.match(body[end - 1])):
+    while end and (not body[end - 1].strip() or RULE.match(body[end - 1])):
         end -= 1
     text = "\n".join(body[:end]).strip()
-    for peel in (_peel_fence, _peel_quotes, _peel_bold):
+    for peel in (peel_fence, peel_quotes, peel_bold):
         text = peel(text).strip()
     return text
 
 
 def _kept(texts: list[str]) -> list[str]:
     """Those that say anything: no empty ones, and not the format's own example."""
-    return [text for text in texts if any(sign.isalnum() for sign in text) and not _PLACEHOLDER.fullmatch(text)]
+    return [text for text in texts if any(sign.isalnum() for sign in text) and not PLACEHOLDER.fullmatch(text)]

@@ -139,10 +139,21 @@ def test_a_second_signal_ends_it_at_once(watched):
 def test_a_signal_before_anything_was_asked(tmp_path, number):
     os.mkfifo(tmp_path / "slow.jsonl")
     process = start(tmp_path, "--offline", "--data-path", "slow.jsonl")
-    with (tmp_path / "slow.jsonl").open("w"):  # opens when the command has opened it, and gives it nothing to read
-        process.send_signal(number)
-        assert "start again with: sh main.sh" in failed(finish(process), 130)
+    writing = opened_by(process, tmp_path / "slow.jsonl")  # and nothing is written: the command waits for its seeds
+    process.send_signal(number)
+    assert "start again with: sh main.sh" in failed(finish(process), 130)
+    os.close(writing)
     assert not (tmp_path / "evolution_result.run").exists()
+
+
+def opened_by(process: subprocess.Popen[str], fifo: Path) -> int:
+    """The end of `fifo` to write into, as soon as the process has opened the other."""
+    while process.poll() is None:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads it yet
+            time.sleep(0.001)
+    raise AssertionError(finish(process).err)
 
 
 def test_killed_in_the_final_run_offline(tmp_path):

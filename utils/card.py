@@ -225,6 +225,5 @@ def _longest_run(text: str) -> int:
 
 
 def _visible(text: str) -> str:
-    """`text` with line feeds as its only line ends, and without control characters and halves of surrogate pairs."""
-    lines = re.sub("\r\n?", "\n", text).encode("utf-8", "replace").decode()
-    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", lines)
+    """`text` with line feeds as its only line ends, and without control characters."""
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", re.sub("\r\n?", "\n", text))

@@ -120,7 +120,7 @@ FAULTS = [
     ("commit", 413, "the Hub refuses the upload to org/evolved (413)"),
     ("commit", 429, "takes no more requests for now (429)"),
     ("check card", 500, "the Hub failed (500)"),
-    ("check card", 400, "could not be uploaded to org/evolved"),
+    ("check card", 400, "the Hub refuses the upload to org/evolved (400)"),
 ]
 
 

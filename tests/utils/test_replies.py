@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from tests.utils.reply_cases import (
     CONTENTS,
     HEADINGS,
@@ -21,7 +22,6 @@ from tests.utils.reply_cases import (
     WRAPPERS,
     RewriteCase,
 )
-
 from utils.replies import (
     read_comparison,
     read_feedback,

@@ -248,6 +248,7 @@ def stem(phrase: str) -> str:
     """The part of a phrase that stands in every register."""
     return phrase.partition("~")[0]
 
+
 # New instructions of the same field, about some words of the given one.
 ANOTHER = {
     "ko": (

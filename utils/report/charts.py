@@ -12,7 +12,7 @@ from utils.report.run_files import MeasuredMethod
 from utils.report.texts import Words
 
 HEIGHT, TOP, BOTTOM = 300, 18, 270  # of the failure chart; bottom is the line of 0 %
-LEFT, RIGHT = 6.0, 99.0
+LEFT, RIGHT = 5.0, 97.0
 HISTOGRAM_HEIGHT = 110
 Dot = tuple[float, float]  # percent of the width, pixels from the top
 
@@ -32,14 +32,14 @@ class FailureChart:
 
     def svg(self) -> Html:
         words = self._words
-        marks = [self._candidate(method, dot) for method, dot in self._dots()]
         return tag(
             "svg",
             tag("title", words("chart_title")),
             *(self._grid(fifth / 5) for fifth in range(round(self._highest * 5) + 1)),
             *self._step_names(),
-            *marks,
-            *self._winners(),
+            *self._winners_line(),
+            *(self._candidate(method, dot) for method, dot in self._dots()),
+            *self._winners_rates(),
             class_="chart failure",
             width="100%",
             height=HEIGHT,
@@ -95,18 +95,20 @@ class FailureChart:
             judged=method.judged,
         )
 
-    def _winners(self) -> Iterator[Html]:
-        """The best method after each step, its rate beside it where it is a new one."""
-        winners = [(method, dot) for method, dot in self._dots() if method.selected]
+    def _winners_line(self) -> Iterator[Html]:
+        """From the best method of each step to that of the next; level where no candidate was better."""
+        winners = {method.step: dot for method, dot in self._dots() if method.selected}
         path: list[Dot] = []
         for position, step in enumerate(self._steps):
-            new = next((dot for method, dot in winners if method.step == step), None)
-            if new or path:
-                path.append(new or (self._centre(position), path[-1][1]))
+            if step in winners or path:
+                path.append(winners.get(step) or (self._centre(position), path[-1][1]))
         for (x1, y1), (x2, y2) in pairwise(path):
             yield tag("line", x1=_at(x1), y1=f"{y1:.1f}", x2=_at(x2), y2=f"{y2:.1f}", class_="winner")
-        for method, (x, y) in winners:
-            yield tag("text", percent(method.failure_rate), x=_at(x), y=f"{y + 4:.1f}", dx="9", class_="value")
+
+    def _winners_rates(self) -> Iterator[Html]:
+        for method, (x, y) in self._dots():
+            if method.selected:
+                yield tag("text", f"{method.failure_rate:.0%}", x=_at(x), y=f"{y - 7:.1f}", dx="7", class_="value")
 
 
 def method_name(method: MeasuredMethod, words: Words) -> str:
@@ -139,9 +141,10 @@ def histogram(
     edges = sets[0][1].edges
     filled = [bin_ for _, each in sets for bin_, count in enumerate(each.counts) if count]
     first, last = min(filled), max(filled) + 1
+    bins = last - first
     highest = max(count / each.count for _, each in sets for count in each.counts)
     bars = [
-        _bar(kind, (bin_ - first) / (last - first), 1 / (last - first), each.counts[bin_] / each.count / highest)
+        _bar(kind, (bin_ - first) / bins, 1 / bins, 0.84 / len(sets), each.counts[bin_] / each.count / highest)
         for kind, each in sets
         for bin_ in range(first, last)
         if each.counts[bin_]
@@ -162,12 +165,12 @@ def histogram(
     )  # fmt: skip
 
 
-def _bar(kind: str, start: float, width: float, share: float) -> Html:
-    """Bars of the first set fill the left part of a bin, those of the second the right one."""
+def _bar(kind: str, start: float, width: float, part: float, share: float) -> Html:
+    """A bar that fills a part of its bin: the left one for the first set, the right one for the second."""
     height = max(1.0, share * (HISTOGRAM_HEIGHT - 6))
-    left = start + width * (0.08 if kind == "before" else 0.5)
+    left = start + width * (0.08 if kind == "before" else 0.92 - part)
     return tag(
-        "rect", x=_at(100 * left), width=_at(100 * width * 0.42), y=f"{HISTOGRAM_HEIGHT - height:.1f}",
+        "rect", x=_at(100 * left), width=_at(100 * width * part), y=f"{HISTOGRAM_HEIGHT - height:.1f}",
         height=f"{height:.1f}", class_=kind,
     )  # fmt: skip
 

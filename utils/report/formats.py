@@ -6,11 +6,8 @@ from utils.report.texts import Words
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with as many digits as tell something."""
-    if share is None:
-        return "–"
-    text = f"{share:.1%}"
-    return text.replace(".0%", "%")
+    """A share as a percentage."""
+    return "–" if share is None else f"{share:.1%}"
 
 
 def number(value: float | None) -> str:

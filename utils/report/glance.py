@@ -43,8 +43,9 @@ def _run_tiles(run: RunFiles, words: Words) -> Iterable[Html]:
     winners = [method for method in run.methods if method.selected and method.failure_rate is not None]
     if winners:
         first, last = winners[0].failure_rate, winners[-1].failure_rate
+        interval = "–".join(map(percent, winners[-1].interval))
         since = words("rate_from", rate=percent(first)) if len(winners) > 1 else words("rate_initial")
-        yield _tile(words("rate"), percent(last), since)
+        yield _tile(words("rate"), percent(last), f"{interval}; {since}")
     yield _tile(words("calls"), number(summary.calls), words("journaled_note", count=number(summary.journaled)))
     if summary.cost:
         yield _tile(words("cost"), money(summary.cost), words("prices_unit"))

@@ -70,7 +70,7 @@ def _unique_pairs(each: DataSetMeasures, words: Words) -> tuple[str, str] | None
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    return " · ".join(f"{name} {percent(share)}" for name, share in list(shares.items())[:4])
+    return ", ".join(f"{name}\u00a0{percent(share)}" for name, share in list(shares.items())[:4])
 
 
 def _table(sets: Sequence[DataSetMeasures], names: Sequence[str], words: Words) -> Html:

@@ -86,6 +86,7 @@
   }
 
   const severalGenerations = new Set(rows.map((row) => row.generation)).size > 1;
+  byId("rows").classList.toggle("generations", severalGenerations);
 
   // --- Search and filters
 
@@ -131,7 +132,9 @@
 
   let waiting = 0;
   const filters = byId("filters");
-  filters.addEventListener("change", refresh);
+  // The search field answers while one types; its change event comes when a click elsewhere takes the focus away,
+  // and would replace the very row that is being clicked.
+  filters.addEventListener("change", (event) => event.target.id !== "search" && refresh());
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("reset", () => setTimeout(refresh));
   byId("search").addEventListener("input", () => {

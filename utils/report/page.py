@@ -9,6 +9,7 @@ from typing import Any
 
 from utils.measures.languages import count_scripts, language
 from utils.report.browse import trajectories
+from utils.report.charts import method_name
 from utils.report.glance import glance
 from utils.report.markup import Html, script_data, tag
 from utils.report.measured import measured
@@ -81,13 +82,16 @@ def _body(run: RunFiles, seen: Survey, name: str, words: Words) -> Html:
             trajectories(seen, words),
             settings(run.flags, words),
         ),
-        tag("script", _data(seen, words), type="application/json", id="data"),
+        tag("script", _data(run, seen, words), type="application/json", id="data"),
         tag("script", Html(_script())),
     )
 
 
-def _data(seen: Survey, words: Words) -> Html:
-    return script_data({"words": words.for_script(), "rows": [row_data(row) for row in seen.sample]})
+def _data(run: RunFiles, seen: Survey, words: Words) -> Html:
+    """What the script shows: rows, and the names of all that they are labelled with."""
+    names = words.for_script()
+    names["methods"] |= {method.method_id: method_name(method, words) for method in reversed(run.methods)}
+    return script_data({"words": names, "rows": [row_data(row) for row in seen.sample]})
 
 
 def _facts(flags: Mapping[str, Any], words: Words) -> Html:

@@ -17,7 +17,8 @@ def usage(summary: Summary, words: Words) -> Html:
     if not summary.stages:
         return section("usage", words("usage"), tag("p", words("no_calls"), class_="quiet"))
     heads = ("stage", "calls", "journaled", "unavailable", "input_tokens", "cached_tokens", "output_tokens", "cost")
-    body = (_usage_line(words.stage(name), use) for name, use in summary.stages.items())
+    ordered = sorted(summary.stages.items(), key=lambda item: words.stage_place(item[0]))
+    body = (_usage_line(words.stage(name), use) for name, use in ordered)
     head = tag("tr", *(tag("th", words(key), scope="col") for key in heads))
     foot = _usage_line(words("all_stages"), _total(summary))
     table = tag("table", tag("thead", head), tag("tbody", *body), tag("tfoot", foot))

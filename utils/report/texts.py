@@ -109,7 +109,7 @@ _UI: dict[str, tuple[str, str]] = {
     "m_characters": ("Length in characters", "길이(글자)"),
     "m_tokens": ("Length in words, for Korean in syllables", "길이(영어는 단어, 한국어는 음절)"),
     "m_parent": ("Overlap with the parent (ROUGE-L)", "부모와의 중복(ROUGE-L)"),
-    "m_nearest": ("Overlap with the nearest other (ROUGE-L)", "가장 비슷한 다른 지시문과의 중복(ROUGE-L)"),
+    "m_nearest": ("Overlap with the nearest other (ROUGE-L)", "최근접 지시문과의 중복(ROUGE-L)"),
     "m_distinct_1": ("Distinct-1", "Distinct-1"),
     "m_distinct_2": ("Distinct-2", "Distinct-2"),
     "m_pairs": ("Unique verb–noun pairs", "고유한 동사–명사 쌍"),
@@ -191,14 +191,14 @@ _UI: dict[str, tuple[str, str]] = {
 }
 
 _STAGES = {
+    "explore": ("Explore", "탐색"),
     "evolve": ("Evolve", "진화"),
+    "equal": ("Equality", "동일성 판정"),
+    "judge": ("Judge", "판정"),
     "respond": ("Answer", "답변"),
     "analyze": ("Analyze", "분석"),
-    "judge": ("Judge", "판정"),
-    "compare": ("Compare", "비교"),
     "optimize": ("Optimize", "개선"),
-    "equal": ("Equality", "동일성 판정"),
-    "explore": ("Explore", "탐색"),
+    "compare": ("Compare", "비교"),
     "tag": ("Tag", "태깅"),
 }
 
@@ -350,6 +350,10 @@ class Words:
 
     def stage(self, name: str) -> str:
         return self._named(_STAGES, name)
+
+    def stage_place(self, name: str) -> tuple[int, str]:
+        """What sorts stages in the order in which they take part."""
+        return (list(_STAGES).index(name) if name in _STAGES else len(_STAGES)), name
 
     def method(self, method_id: str) -> str:
         return self._named(_METHODS, method_id)

@@ -80,7 +80,7 @@ def _readable(runs: list[_Run]) -> list[_Run]:
     merged: list[_Run] = []
     for position, run in enumerate(runs):
         follows = runs[position + 1] if position + 1 < len(runs) else None
-        if follows and merged and _is_slight(merged[-1], run, follows):
+        if merged and _is_slight(merged[-1], run, follows):
             before = merged.pop()
             merged.append(_Run((), (*before.removed, *run.kept), (*before.added, *run.kept)))
         elif merged and not run.kept and not merged[-1].kept:
@@ -91,6 +91,10 @@ def _readable(runs: list[_Run]) -> list[_Run]:
     return merged
 
 
-def _is_slight(before: _Run, run: _Run, after: _Run) -> bool:
-    replaces = (before.removed or after.removed) and (before.added or after.added)
-    return bool(not before.kept and run.kept and len(run.kept) <= SLIGHT and replaces)
+def _is_slight(before: _Run, run: _Run, after: _Run | None) -> bool:
+    """Whether `run` is a word or two between words replaced, or the full stop behind them."""
+    if before.kept or not run.kept or len(run.kept) > SLIGHT:
+        return False
+    if after is None:
+        return bool(before.removed and before.added) and not any(map(str.isalnum, "".join(run.kept)))
+    return bool((before.removed or after.removed) and (before.added or after.added))
