@@ -37,7 +37,6 @@ BAD = Method(
     "nothing else, and give the result under #Finally Rewritten Instruction#.",
     origin="bad",
 )
-SIZES = (1, 5, 10, 20)
 SECOND = Template((Path(__file__).parent / "second_reading.txt").read_text(encoding="utf-8"))
 
 
@@ -104,6 +103,22 @@ async def compared(llm: JournaledLLM, pairs: Sequence[tuple[Item, Item]], swap: 
     return winners
 
 
+def save(path: Path, by_name: dict[str, dict[Item, bool | None]]) -> None:
+    """Write the readings, by method and row, so that another run can be held against them (`--against`)."""
+    named = {n: {f"{i.method}:{i.trajectory.seed.id}": bad for i, bad in r.items()} for n, r in by_name.items()}
+    path.write_text(json.dumps(named, indent=1), encoding="utf-8")
+
+
+def saved(path: Path) -> dict[str, dict[str, bool | None]]:
+    return json.loads((path / "readings.json").read_text(encoding="utf-8"))
+
+
+def load(path: Path, name: str, items: Sequence[Item]) -> dict[Item, bool | None]:
+    """One reading of another run over the same rewrites."""
+    reading = saved(path)[name]
+    return {item: reading.get(f"{item.method}:{item.trajectory.seed.id}") for item in items}
+
+
 def kappa(one: dict[Item, bool | None], other: dict[Item, bool | None]) -> tuple[float, float, int]:
     """Share of agreement, Cohen's kappa, and the number of items that both could judge."""
     both = [(one[item], other[item]) for item in one if one[item] is not None and other.get(item) is not None]
@@ -125,12 +140,13 @@ async def study(options: argparse.Namespace, llm: JournaledLLM, reader: Journale
     items = [item for item in made if item.trajectory.stages]
 
     readings = await together(
-        *(judged(llm, items, size, f"size {size}") for size in SIZES),
+        *(judged(llm, items, size, f"size {size}") for size in options.sizes),
         judged(llm, items, 10, "again"),
         second_reading(reader, items),
     )
-    names = [*(f"judge, groups of {size}" for size in SIZES), "judge, 10, other groups", "second reader"]
+    names = [*(f"judge, groups of {size}" for size in options.sizes), "judge, 10, other groups", "second reader"]
     by_name = dict(zip(names, readings, strict=True))
+    save(options.folder / "readings.json", by_name)
     by_rules = {i: first_rewrite_rule(i.trajectory.seed.text, i.trajectory.final) is not None for i in items}
     shown = []
     for name, reading in {"rules": by_rules, **by_name}.items():
@@ -142,7 +158,10 @@ async def study(options: argparse.Namespace, llm: JournaledLLM, reader: Journale
 
     reference = by_name["second reader"]
     pairs = [(name, "second reader", *kappa(by_name[name], reference)) for name in names[:-1]]
-    pairs.append(("judge, groups of 10", "other groups", *kappa(by_name["judge, groups of 10"], by_name[names[4]])))
+    if 10 in options.sizes:
+        pairs.append((names[-2], "groups of 10", *kappa(by_name[names[-2]], by_name["judge, groups of 10"])))
+    pairs += [(name, f"the same of {path}", *kappa(reading, load(path, name, items)))
+              for path in options.against for name, reading in by_name.items() if name in saved(path)]  # fmt: skip
     shown = [[a, b, f"{agree:.0%}", f"{k:.2f}", n] for a, b, agree, k, n in pairs]
     table("Agreement", ("reading", "against", "agree", "kappa", "rewrites"), shown)
 
@@ -167,6 +186,8 @@ async def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data-path", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=20)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 5, 10, 20], help="group sizes of the judge")
+    parser.add_argument("--against", type=Path, nargs="+", default=[], help="folders of other runs, by other readers")
     parser.add_argument("--method", type=lambda text: text.split("=", 1), action="append", default=[])
     parser.add_argument("--llm", nargs="+", required=True)
     parser.add_argument("--reader", nargs="+")

@@ -10,7 +10,10 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 SEEDS = PROJECT / "tests" / "golden" / "seeds.jsonl"
-SMALL = ("--train-size", "4", "--dev-size", "6", "--max-steps", "1", "--loop", "2", "--candidate-size", "2")
+SMALL = (
+    *("--train-size", "4", "--dev-size", "6", "--max-steps", "1", "--loop", "2", "--candidate-size", "2"),
+    "--no-report",  # its language models take over a second to load
+)
 OFFLINE = ("--offline", "--data-path", str(SEEDS), *SMALL)
 TIMEOUT = 60
 

@@ -19,34 +19,21 @@ from tests.offline_server import offline_reply
 FILES = {
     "no_column.jsonl": '{"question": "Why?", "level": 1}\n',
     "empty.jsonl": "",
-    "odd_settings.jsonl": '{"settings": ["offline"]}\n',
-    "odd_llms.jsonl": '{"settings": {"offline": true, "evol_llm_config": "model=x"}}\n',
-    "blank.jsonl": '{"instruction": " "}\n',
-    "torn.json": '[{"instruction": "a"}, {"instr',
     "latin.csv": "instruction\ncafé\n".encode("latin-1"),
-    "seeds.xyz": "x",
-    "method.txt": "\n",
-    "latin.txt": "méthode".encode("latin-1"),
 }
 
+# One of each kind (the kinds are tested where they are told apart: test_config, test_dataset and others):
 # flags -> words that the message must hold; the exit code is 2
 WRONG = {
     "unknown flag": (("--offline", "--no-such-flag"), ["--no-such-flag", "--help"]),
-    "flag without value": (("--offline", "--seed"), ["--seed"]),
     "nothing to evolve": ((), ["--data-path", "--offline"]),
     "not a number": ((*OFFLINE, "--seed", "seven"), ["--seed", "seven"]),
     "budget without prices": ((*OFFLINE, "--max-cost", "1"), ["price_in", "--evol-llm-config"]),
     "unknown llm key": ((*OFFLINE, "--evol-llm-config", "modell=x"), ["modell", "--evol-llm-config", "api_key_env"]),
     "wrong llm value": ((*OFFLINE, "--optim-llm-config", "temperature=hot"), ["temperature", "hot"]),
-    "llm word alone": ((*OFFLINE, "--evol-llm-config", "temperature"), ["key=value", "temperature"]),
     "no such file": (("--offline", "--data-path", "gone.jsonl"), ["gone.jsonl", "--data-path"]),
     "no such column": (("--offline", "--data-path", "no_column.jsonl"), ["'question', 'level'", "--instruction-field"]),
-    "no such named column": ((*OFFLINE, "--response-field", "reply"), ["reply", "response", "--response-field"]),
-    "empty file": (("--offline", "--data-path", "empty.jsonl"), ["no rows"]),
-    "nothing usable": (("--offline", "--data-path", "blank.jsonl"), ["empty", "--instruction-field"]),
-    "torn file": (("--offline", "--data-path", "torn.json"), ["record 2", "JSON"]),
     "not UTF-8": (("--offline", "--data-path", "latin.csv"), ["UTF-8"]),
-    "unknown suffix": (("--offline", "--data-path", "seeds.xyz"), [".jsonl"]),
     "too few seeds": ((*OFFLINE, "--dev-size", "9"), ["13", "12", "lower"]),
     "wrong suffix of the result": ((*OFFLINE, "--save-path", "x.csv"), [".parquet"]),
     "missing output folder": ((*OFFLINE, "--save-path", "gone/x.json"), ["gone", "--save-path", "make"]),
@@ -55,14 +42,8 @@ WRONG = {
     "file for run folder": ((*OFFLINE, "--save-path", "taken.json"), ["taken.run", "--save-path"]),
     "endless name": ((*OFFLINE, "--save-path", "x" * 300 + ".json"), ["--save-path"]),
     "missing export folder": ((*OFFLINE, "--export-journal", "gone/j.jsonl"), ["gone", "--export-journal"]),
-    "missing recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "gone.jsonl"), ["gone.jsonl", "--replay"]),
     "foreign recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "no_column.jsonl"), ["line 1", "--export"]),
-    "empty recording": (("--data-path", str(SEEDS), *SMALL, "--replay", "empty.jsonl"), ["--replay", "--export"]),
-    "recording of odd settings": (("--replay", "odd_settings.jsonl"), ["--replay", "--export"]),
-    "recording of odd llms": (("--replay", "odd_llms.jsonl"), ["--replay", "--export"]),
     "missing method": ((*OFFLINE, "--method", "gone.txt"), ["gone.txt", "--method"]),
-    "empty method": ((*OFFLINE, "--method", "method.txt"), ["method.txt", "empty"]),
-    "method not UTF-8": ((*OFFLINE, "--method", "latin.txt"), ["latin.txt", "--method"]),
 }
 
 

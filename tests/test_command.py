@@ -74,7 +74,7 @@ def test_the_summary_adds_up(done):
 def test_rows_that_are_no_seeds_are_rejects_with_their_reason(tmp_path):
     rows = [*read_lines(SEEDS), {"instruction": "  "}, read_lines(SEEDS)[0], {"instruction": 7}]
     (tmp_path / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
-    flags = ("--offline", "--data-path", "rows.json", "--max-steps", "0", "--save-path", "x.json")
+    flags = ("--offline", "--data-path", "rows.json", "--max-steps", "0", "--save-path", "x.json", "--no-report")
     assert run(tmp_path, *flags).code == 0
     assert {12: "empty", 13: "duplicate", 14: "not_text"}.items() <= {
         row["id"]: row["reason"] for row in read_lines(tmp_path / "x.run/rejects.jsonl")

@@ -17,6 +17,7 @@ from utils.dataset import SeedSource, load_seeds, split_seeds
 from utils.journal import Journal
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM
+from utils.logs import Display
 from utils.offline import OfflineEndpoint
 from utils.offline.reading import dice, read_cases
 from utils.results import evolved_records, rejected_records
@@ -39,6 +40,10 @@ def proposal(quality: int, style: int = 0, fault: str = "none") -> str:
 def named(method: Method) -> str:
     found = NAME.search(method.text)
     return found.group() if found else method.origin
+
+
+def kit_of(evol, optim, config: RunConfig, ledger: Ledger) -> Kit:
+    return Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
 
 
 @dataclass
@@ -96,7 +101,7 @@ class World:
 
     def learn(self, *flags: str) -> Learned:
         config = parse_arguments(["--offline", "--loop", "2", "--candidate-size", "2", "--max-steps", "1", *flags])
-        return asyncio.run(learn_method(Kit(self.llm, self.llm, config, Ledger()), TRAIN, DEV))  # type: ignore[arg-type]
+        return asyncio.run(learn_method(kit_of(self.llm, self.llm, config, Ledger()), TRAIN, DEV))  # type: ignore[arg-type]
 
     def rows_of(self, name: str) -> set[str]:
         """The seeds that the method of this name was asked to rewrite."""
@@ -250,7 +255,7 @@ async def whole_run(config: RunConfig, salt: str, folder) -> tuple[Learned, list
     llm_config = config.evol_llm_config
     ledger, journal = Ledger(), Journal(None)
     llms = [JournaledLLM(Late(salt), llm_config, journal, ledger, config.seed) for _ in range(2)]
-    kit = Kit(*llms, config, ledger)
+    kit = kit_of(*llms, config, ledger)
     with (
         load_seeds([SeedSource(str(SEEDS))], folder / f"{salt}.seeds") as loaded,
         Spool(folder / f"{salt}.rows") as rows,

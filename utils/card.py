@@ -57,6 +57,7 @@ MEASURES = """\
 LIMITS = """\
 - Instructions and answers are a model's. Nobody has checked that the answers are right.
 - Rules find refusals, questions back, mere promises and broken text. What else was eliminated, an LLM judged; it errs.
+- A failure rate above comes from the very rows by which the method was chosen: on others it is somewhat higher.
 - Bias, errors and personal data of the seed set and of the models can be in it. Read some rows before training on it.
 - Seeds that could not be evolved are missing; they may have something in common.
 """

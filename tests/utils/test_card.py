@@ -188,3 +188,11 @@ def test_a_method_is_shown_whole_and_a_name_only_so_far():
     long = HOSTILE["100 KB"]
     assert long in made(methods=[Method(long, "file")])
     assert len(made(evol_llm_config={"model": "m" * 5_000})) < len(made()) + 300
+
+
+def test_control_characters_and_other_line_ends_are_not_passed_on():
+    text = made(
+        methods=[Method("one\r\ntwo\rthree\x00\x1b[31m\x9b\tfour", "file")], evol_llm_config={"model": "a\x07\rb"}
+    )
+    assert "```text\none\ntwo\nthree[31m\tfour\n```\n" in text
+    assert "answered by `a b`;" in text

@@ -176,6 +176,42 @@ def test_the_key_of_deepseek_goes_nowhere_else(monkeypatch, host):
         LLMConfig(base_url=f"https://{host}/v1").api_key()
 
 
+# --- Replays ---------------------------------------------------------------------------------------
+
+
+def test_a_replay_takes_the_settings_of_its_recording_unless_they_are_given(tmp_path):
+    made = parse("--seed", "7", "--max-steps", "1", "--evol-llm-config", "model=m", "temperature=1")
+    recording = tmp_path / "j.jsonl"
+    recording.write_text(json.dumps({"settings": made.determining()}) + "\n", encoding="utf-8")
+    replayed = parse_arguments(["--replay", str(recording), "--max-steps", "2"])
+    assert (replayed.seed, replayed.max_steps, replayed.offline) == (7, 2, True)
+    assert (replayed.evol_llm_config.model, replayed.evol_llm_config.temperature) == ("m", 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "no JSON", "5", "[1]", '{"settings": 5}', '{"settings": ["offline"]}', "\x00"),
+        *('{"settings": {"evol_llm_config": "model=x"}}', '{"settings": {"evol_llm_config": 5}}'),
+        *('{"settings": {"offline": true, "colour": "red"}}', '{"settings": {"offline": true, "seed": []}}'),
+    ],
+)
+def test_a_recording_of_something_else_is_refused(tmp_path, line):
+    (tmp_path / "j.jsonl").write_text(line, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments(["--replay", str(tmp_path / "j.jsonl")])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_recording_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "j.jsonl"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match="j.jsonl"):
+        parse_arguments(["--replay", str(path)])
+
+
 # --- What makes a run another one ------------------------------------------------------------------
 
 HOW = (

@@ -38,17 +38,15 @@ def _filters(seen: Survey, words: Words) -> Html:
     generations = sorted(Counter(row.generation for row in rows).items())
     outcomes = Counter(row.outcome for row in rows)
     search = tag("input", type="search", id="search", placeholder=words("search_hint"), autocomplete="off")
-    return tag(
-        "form",
-        tag("label", words("search"), search, class_="wide"),
+    choices = (
         _choice("outcome", [(name, words(name), outcomes[name]) for name in OUTCOMES if outcomes[name]], words),
         _choice("reason", [(code, words.reason(code), n) for code, n in reasons.most_common()], words),
         _choice("label", [(name, words.label(name), n) for name, n in labels.most_common()], words),
         _choice("generation", [(str(g), words("generation_n", n=g), n) for g, n in generations], words),
         tag("button", words("reset"), type="reset", class_="plain"),
-        class_="filters screen",
-        id="filters",
     )
+    field = tag("label", words("search"), search)
+    return tag("form", field, tag("div", *choices, class_="choices"), class_="filters screen", id="filters")
 
 
 def _choice(name: str, options: Sequence[tuple[str, str, int]], words: Words) -> Html | None:

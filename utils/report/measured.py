@@ -66,7 +66,7 @@ def _unique_pairs(each: DataSetMeasures, words: Words) -> tuple[str, str] | None
     found = each.verb_noun
     if found is None:
         return None
-    return number(found.unique), words("m_of_rows", unique=number(found.unique), rows=number(found.rows))
+    return number(found.unique), words("m_of_rows", rows=number(found.rows))
 
 
 def _shares(shares: Mapping[str, float]) -> str:
