@@ -191,19 +191,56 @@ async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[Candidate
     return best_of([best, *scores], margins)
 
 
-async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool) -> None:
-    """Evolve and answer the whole data set, in groups of ten that know nothing of each other."""
+async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool, folder: Folder) -> Spool:
+    """Evolve and answer the whole data set, in groups of ten that know nothing of each other: all its rows."""
     config = kit.config
     chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
     total = min(TEST_RUN_ROWS, len(seeds)) if config.test_run else len(seeds)
 
     async def work(group: Sequence[SeedInstruction]) -> None:
-        outcomes = await evolve_group(kit, group, methods)
-        rows.put_many((config.row_key(o.seed.id, o.generation), outcome_record(o, kit.evol.model)) for o in outcomes)
-        kit.display.done(len(group), sum(not outcome.verdict.passed for outcome in outcomes))
+        records = await group_records(kit, group, methods)
+        rows.put_many(records)
+        kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
 
     with kit.display.stage("evolving", total):
+        if config.engine == "ray":
+            return await generate_on_ray(kit, chosen, total, methods, rows, folder)
         await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
+    return rows
+
+
+async def generate_on_ray(
+    kit: Kit, seeds: Iterable[SeedInstruction], total: int, methods: Sequence[Method], rows: Spool, folder: Folder
+) -> Spool:
+    """The same on a Ray cluster: its rows are partitions of the run folder, under those that `rows` holds."""
+    from generator.parts import PartRows, Parts
+    from generator.scale_out import Cluster, Share, on_cluster
+
+    config = kit.config
+
+    def build(share: Share) -> Callable[[Journal, Ledger], Hands]:
+        return partial(open_hands, config.for_worker(share.workers, share.requests), tuple(methods))
+
+    keys = tuple(llm.api_key_env or DEEPSEEK_KEY for llm in (config.evol_llm_config, config.optim_llm_config))
+    requests = None if config.batch_size == "auto" else config.batch_size
+    parts = Parts(folder.path.absolute() / "parts")
+    work = f"{config.of_final_run()} {[method.id for method in methods]} {prompts_digest()}"
+    cluster = Cluster(config.ray_address, keys)
+    layout = await on_cluster(cluster, build, requests, parts, kit, seeds, total, work)
+    return PartRows(parts, layout, rows, config.generations)
+
+
+def open_hands(config: RunConfig, methods: Sequence[Method], journal: Journal, ledger: Ledger) -> Hands:
+    """What one worker of a cluster works with; `config` is its share of the whole."""
+    evol, optim = open_llms(config, journal, ledger)
+    kit = Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
+    return Hands(partial(group_records, kit, methods=methods), lambda: together(evol.drain(), optim.drain()))
+
+
+async def group_records(kit: Kit, group: Sequence[SeedInstruction], methods: Sequence[Method]) -> list[KeyedRecord]:
+    """What became of ten rows, as it is spooled."""
+    outcomes = await evolve_group(kit, group, methods)
+    return [(kit.config.row_key(o.seed.id, o.generation), outcome_record(o, kit.evol.model)) for o in outcomes]
 
 
 async def evolve_group(kit: Kit, group: Sequence[SeedInstruction], methods: Sequence[Method]) -> list[RowOutcome]:
@@ -385,7 +422,7 @@ async def work(
         async with open_kit(config, folder, ledger) as kit:
             with Spool(scratch / "rows.sqlite") as rows:
                 summary, learned = await run(kit, seeds, folder, rows, started)
-                write_outputs(config, folder, seeds, rows)
+                await write_outputs(config, folder, seeds, rows, summary, learned.methods)
     return as_text(summary, learned.history, config), summary
 
 

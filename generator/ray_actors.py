@@ -16,7 +16,7 @@ from typing import Any
 from generator.group import groups_of_ten
 from generator.parts import Completions, PartJournal, Parts, Rows, Task
 from utils.concurrency import together
-from utils.errors import AutoEvolError
+from utils.errors import AutoEvolError, BudgetReached
 from utils.ledger import Ledger
 from utils.schema import SeedInstruction
 
@@ -24,7 +24,17 @@ TRIES = 2  # times that a partition may take its worker down before it is looked
 HEARTBEAT = 2.0  # seconds
 
 GroupWork = Callable[[Sequence[SeedInstruction]], Awaitable[Rows]]
-Build = Callable[[PartJournal, Ledger], GroupWork]  # opens the LLMs of one worker; what it gives does one group
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a worker works with: `work` does one group of rows, `drain` lets calls under way come home."""
+
+    work: GroupWork
+    drain: Callable[[], Awaitable[None]]
+
+
+Build = Callable[[PartJournal, Ledger], Hands]  # opens the LLMs of one worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ class Worker:
     def __init__(self, build: Build, desk: Any, budget: Ledger) -> None:
         self._build, self._desk, self._ledger = build, desk, budget
         self._journal = PartJournal()
-        self._opening: asyncio.Task[GroupWork] | None = None
+        self._opening: asyncio.Task[Hands] | None = None
         self._in_hand: set[int] = set()
 
     async def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -120,15 +130,17 @@ class Worker:
     async def _do(self, number: int) -> None:
         # In the actor's own event loop, where the connections belong.
         self._opening = self._opening or asyncio.ensure_future(self._open())
-        work = await asyncio.shield(self._opening)
+        hands = await asyncio.shield(self._opening)
         task = await self._desk.begin.remote(number)
         if task is None:
             return
         self._in_hand.add(number)
         try:
-            rows = await do_groups(task, work, self._journal)
+            rows = await do_groups(task, hands.work, self._journal)
             await self._desk.file.remote(number, rows, task.completions, taken(self._ledger))
         except AutoEvolError as exc:
+            if isinstance(exc, BudgetReached):
+                await hands.drain()
             await self._desk.stop.remote(number, exc, task.completions, taken(self._ledger))
         except Exception:
             logging.getLogger(__name__).exception("partition %d", number)
@@ -136,7 +148,7 @@ class Worker:
         finally:
             self._in_hand.discard(number)
 
-    async def _open(self) -> GroupWork:
+    async def _open(self) -> Hands:
         os.environ.update(await self._desk.environment.remote())
         self._heart = asyncio.ensure_future(self._beat())
         return self._build(self._journal, self._ledger)
@@ -158,7 +170,7 @@ class Lone:
         """The rows of `task`, all its completions, and what was spent on them."""
         os.environ.update(await self._desk.environment.remote())
         journal, ledger = PartJournal(), Ledger()
-        rows = await do_groups(task, self._build(journal, ledger), journal)
+        rows = await do_groups(task, self._build(journal, ledger).work, journal)
         return rows, task.completions, taken(ledger)
 
 

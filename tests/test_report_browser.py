@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get i
 LONG = "word " * 30_000
 ROWS = [
     *(evolved(n, f"Name river {n} and its length.", labels=["ok"]) for n in range(40)),
-    evolved(40, "Name a lake and its depth.", "Name a lake, its depth and its age.", seed="Name a lake."),
+    evolved(40, "Name a lake and its depth.", "Name a lake and its depth in metres.", seed="Name a lake."),
     evolved(41, f"{LONG} end", seed=LONG, labels=["stagnant"]),
     evolved(42, *ATTACKS.values(), seed=ATTACKS["image"], response=ATTACKS["script end"]),
 ]
@@ -39,7 +39,9 @@ class Window:
         self.requests: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.stopped: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
+        page.on("requestfailed", lambda request: self.stopped.append(request.url))
 
     def rows(self):
         return self.page.locator("#rows > details")
@@ -124,7 +126,7 @@ def test_more_rows_come_until_all_are_there(look):
 
 def test_search_finds_words_in_any_text(look):
     window = look()
-    window.search("LAKE age", "1 rows")
+    window.search("LAKE metres", "1 rows")
     assert "#40" in window.rows().inner_text()
     window.search("nothing like this", "No row fits: change search or filters.")
     assert window.rows().count() == 0
@@ -136,7 +138,7 @@ def test_a_click_right_after_a_search_opens_the_row(look):
     window = look()
     window.search("lake", "1 rows")
     row = window.open(0)
-    assert row.locator("ins").all_inner_texts() == ["and its depth", ", ", "and its age"]
+    assert row.locator("ins").all_inner_texts() == ["and its depth", "in metres"]
     assert row.locator("h4").all_inner_texts() == ["Seed", "Stage 1 · m1", "Stage 2 · m1", "Answer"]
 
 
@@ -214,7 +216,9 @@ def test_markup_that_got_in_would_not_run(look):
     assert window.page.title() == "Run report · out.json"
     assert window.errors
     assert all("Content Security Policy" in error for error in window.errors)
+    assert window.stopped == window.requests[1:]
     window.errors.clear()
+    del window.requests[1:]
 
 
 def test_what_changed_in_a_method_opens(look):

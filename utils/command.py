@@ -31,6 +31,7 @@ from utils.errors import (
 )
 from utils.llm import check_keys
 from utils.logs import set_up_logging
+from utils.outputs import check_outputs
 from utils.run_folder import RunFolder, check_output
 from utils.summary import Summary
 
@@ -83,6 +84,7 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
         check_output(config.save_path, "--save-path")
         if config.export_journal:
             check_output(config.export_journal, "--export-journal")
+        check_outputs(config)
         check_keys(config)
         folder = stack.enter_context(RunFolder(config))
         try:

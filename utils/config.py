@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
@@ -147,6 +148,8 @@ class RunConfig(BaseModel):
     explore_depth: Annotated[int, Field(ge=1, le=6)] = 2
     explore_breadth: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_by_comma)] = (8, 6)
     explore_samples: Annotated[int, Field(ge=1)] = 10
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
     max_calls: Annotated[int, Field(ge=0)] | None = None
     max_cost: Annotated[Decimal, Field(ge=0)] | None = None
     min_retention: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -172,11 +175,22 @@ class RunConfig(BaseModel):
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
         if not self.data_path and not self.explore and not self.offline:
             raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
+        self._check_engine()
         for name in ("evol", "optim"):
             config: LLMConfig = getattr(self, f"{name}_llm_config")
             if self.max_cost is not None and (config.price_in is None or config.price_out is None):
                 raise ValueError(f"--max-cost needs prices: give price_in and price_out in --{name}-llm-config")
         return self
+
+    def _check_engine(self) -> None:
+        if self.engine == "local":
+            if self.ray_address:
+                raise ValueError("--ray-address needs --engine ray")
+            return
+        if self.replay or self.export_journal:
+            raise ValueError("--replay and --export-journal need --engine local: on Ray, answers are kept by partition")
+        if find_spec("ray") is None:
+            raise ValueError("--engine ray needs Ray: pip install -r requirements-ray.txt")
 
     @property
     def run_folder(self) -> Path:
@@ -218,6 +232,7 @@ LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
 # What a replay repeats besides: the order in which candidates are measured depends on the batch size.
 REPLAYED_TOO = {"batch_size"}
 HOW_NOT_WHAT = {
+    *("engine", "ray_address"),
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),
     *("log_format", "lang", "no_report", "tag", "tag_size", "export", "push_to_hub"),
     *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
@@ -284,6 +299,8 @@ def build_parser() -> argparse.ArgumentParser:
     final.add_argument("--attempts", metavar="N", help="tries per row before it is eliminated (2)")
     final.add_argument("--save-path", metavar="FILE", help=".json .jsonl .parquet (evolution_result.json)")
     final.add_argument("--min-retention", metavar="SHARE", help="exit 4 when a smaller share of rows survives")
+    final.add_argument("--engine", metavar="local|ray", help="where the final run runs (local)")
+    final.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster; else one of this machine is started")
     llm = parser.add_argument_group("LLMs")
     known = " ".join(LLMConfig.model_fields)
     llm.add_argument("--evol-llm-config", nargs="+", metavar="KEY=VALUE", help=f"evolves and answers; {known}")

@@ -208,7 +208,7 @@ def test_a_recording_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "j.jsonl"
     if content:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match="j.jsonl"):
+    with pytest.raises(ConfigError, match=r"j\.jsonl"):
         parse_arguments(["--replay", str(path)])
 
 
