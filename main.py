@@ -19,11 +19,16 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from analyzer import analyze, compare, equal, judge, sample_ids, tag
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import (
     ExploreOptions,
+    Hands,
+    PartJournal,
+    PartRows,
+    Parts,
     Roles,
     answer,
     explore,
@@ -48,6 +53,7 @@ from utils.logs import Display
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
+    Record,
     evolved_records,
     method_record,
     outcome_record,
@@ -92,6 +98,7 @@ log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
 TREES = "explored.jsonl"
 Case = tuple[Trajectory, Finding | None]
+AllRows = Spool | PartRows
 
 
 async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence[SeedInstruction]) -> Learned:
@@ -191,7 +198,7 @@ async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[Candidate
     return best_of([best, *scores], margins)
 
 
-async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool, folder: Folder) -> Spool:
+async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool, folder: Folder) -> AllRows:
     """Evolve and answer the whole data set, in groups of ten that know nothing of each other: all its rows."""
     config = kit.config
     chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
@@ -211,33 +218,32 @@ async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Sp
 
 async def generate_on_ray(
     kit: Kit, seeds: Iterable[SeedInstruction], total: int, methods: Sequence[Method], rows: Spool, folder: Folder
-) -> Spool:
-    """The same on a Ray cluster: its rows are partitions of the run folder, under those that `rows` holds."""
-    from generator.parts import PartRows, Parts
-    from generator.scale_out import Cluster, Share, on_cluster
+) -> PartRows:
+    """The same on a Ray cluster: its rows are partitions in the run folder, and those that `rows` holds."""
+    from generator.scale_out import Cluster, Work, scale_out
 
-    config = kit.config
-
-    def build(share: Share) -> Callable[[Journal, Ledger], Hands]:
-        return partial(open_hands, config.for_worker(share.workers, share.requests), tuple(methods))
-
-    keys = tuple(llm.api_key_env or DEEPSEEK_KEY for llm in (config.evol_llm_config, config.optim_llm_config))
-    requests = None if config.batch_size == "auto" else config.batch_size
-    parts = Parts(folder.path.absolute() / "parts")
-    work = f"{config.of_final_run()} {[method.id for method in methods]} {prompts_digest()}"
-    cluster = Cluster(config.ray_address, keys)
-    layout = await on_cluster(cluster, build, requests, parts, kit, seeds, total, work)
+    config, parts = kit.config, Parts(folder.path.absolute() / "parts")
+    work = Work(
+        build=lambda workers, requests: partial(open_hands, config.for_worker(workers, requests), tuple(methods)),
+        fingerprint=f"{config.of_final_run()} {[method.id for method in methods]}",
+        requests=None if config.batch_size == "auto" else config.batch_size,
+        ledger=kit.ledger,
+        done=kit.display.done,
+    )
+    layout = await scale_out(Cluster(config.ray_address, config.key_names), work, parts, seeds, total)
     return PartRows(parts, layout, rows, config.generations)
 
 
-def open_hands(config: RunConfig, methods: Sequence[Method], journal: Journal, ledger: Ledger) -> Hands:
+def open_hands(config: RunConfig, methods: Sequence[Method], journal: PartJournal, ledger: Ledger) -> Hands:
     """What one worker of a cluster works with; `config` is its share of the whole."""
     evol, optim = open_llms(config, journal, ledger)
     kit = Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
     return Hands(partial(group_records, kit, methods=methods), lambda: together(evol.drain(), optim.drain()))
 
 
-async def group_records(kit: Kit, group: Sequence[SeedInstruction], methods: Sequence[Method]) -> list[KeyedRecord]:
+async def group_records(
+    kit: Kit, group: Sequence[SeedInstruction], methods: Sequence[Method]
+) -> list[tuple[int, Record]]:
     """What became of ten rows, as it is spooled."""
     outcomes = await evolve_group(kit, group, methods)
     return [(kit.config.row_key(o.seed.id, o.generation), outcome_record(o, kit.evol.model)) for o in outcomes]
@@ -305,6 +311,14 @@ class Learned:
     history: Sequence[Candidate] = ()
 
 
+class Ran(NamedTuple):
+    """What a run came to, and all its rows."""
+
+    summary: Summary
+    learned: Learned
+    rows: AllRows
+
+
 async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
     """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = kit.config
@@ -321,7 +335,7 @@ def methods_at_hand(config: RunConfig) -> Sequence[Method]:
     return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
 
 
-async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: float) -> tuple[Summary, Learned]:
+async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: float) -> Ran:
     """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
     config = kit.config
     set_aside = [] if config.test_run else seeds.set_aside
@@ -333,7 +347,7 @@ async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: fl
     if config.method != EVOL_INSTRUCT:
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
-    await generate(kit, seeds, learned.methods, rows)
+    rows = await generate(kit, seeds, learned.methods, rows, folder)
     if config.max_overlap < 1:
         set_near_copies_aside(rows, seeds, config.max_overlap)
     write_rows(folder.result, evolved_records(rows))
@@ -342,7 +356,7 @@ async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: fl
         folder.write("tags.json", await tag_samples(kit, rows))
     summary = summarize(rows, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
-    return summary, learned
+    return Ran(summary, learned, rows)
 
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
@@ -400,10 +414,10 @@ async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, 
         place = folder.below(f"compare/{number}", config.save_path.suffix)
         async with open_kit(of_one, folder, spent.remaining()) as kit:
             with Spool(scratch / "compared.sqlite") as rows:
-                summary, _ = await run(kit, seeds, place, rows, time.monotonic())
-                measures = measure_run(record for _, record in rows.items())
+                ran = await run(kit, seeds, place, rows, time.monotonic())
+                measures = measure_run(record for _, record in ran.rows.items())
         spent.add(kit.ledger)
-        compared.append(Compared(method=name, summary=summary, measures=measures))
+        compared.append(Compared(method=name, summary=ran.summary, measures=measures))
     folder.write("compare.json", write_comparison(compared))
     return comparison_text(compared)
 
@@ -421,9 +435,9 @@ async def work(
             return await compare_methods(config, seeds, folder, scratch, ledger), None
         async with open_kit(config, folder, ledger) as kit:
             with Spool(scratch / "rows.sqlite") as rows:
-                summary, learned = await run(kit, seeds, folder, rows, started)
-                await write_outputs(config, folder, seeds, rows, summary, learned.methods)
-    return as_text(summary, learned.history, config), summary
+                ran = await run(kit, seeds, folder, rows, started)
+                await write_outputs(config, folder, seeds, ran.rows, ran.summary, ran.learned.methods)
+    return as_text(ran.summary, ran.learned.history, config), ran.summary
 
 
 def plan(config: RunConfig, seeds: SeedSet | None) -> str:

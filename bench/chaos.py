@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--median", type=float, default=0.02, help="seconds of latency")
     options = parser.parse_args()
-    flags = ["--batch-size", "32", "--attempts", "4", "--max-overlap", "1"]
+    flags = ["--batch-size", "32", "--attempts", "4", "--max-overlap", "1", "--no-report"]
     with tempfile.TemporaryDirectory() as name, server(median=options.median, fault=options.fault) as running:
         folder = Path(name)
         seeds = write_seeds(folder / "seeds.jsonl", options.rows)

@@ -27,7 +27,7 @@ def share(rows: int, concurrency: int, draw: int, judge: str | None) -> tuple[fl
         if judge is None:
             measured = reference(folder, seeds, running.url, concurrency)
         else:
-            flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1")
+            flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1", "--no-report")
             measured = run_main(folder, seeds, running.url, *flags)
         stats = running.stats()
         limit = stats["latency"] / concurrency
@@ -46,7 +46,7 @@ def no_latency(rows: int, concurrency: int) -> list[list[str]]:
                 if judge is None:
                     measured = reference(folder, seeds, running.url, concurrency)
                 else:
-                    flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1")
+                    flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1", "--no-report")
                     measured = run_main(folder, seeds, running.url, *flags)
                 costs.append((measured.cpu, measured.wall, running.stats()["requests"]))
         (cpu0, wall0, calls0), (cpu1, wall1, calls1) = costs

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from generator.parts import Completions, Layout, Parts, Rows, Task, partition_si
 from generator.ray_actors import TRIES, Build, Desk, Lone, State, Worker
 from utils.errors import AutoEvolError, BudgetReached, EndpointError
 from utils.ledger import Ledger
+from utils.prompts import PROMPT_FOLDER
 from utils.schema import Reject, SeedInstruction
 
 log = logging.getLogger(__name__)
@@ -63,33 +65,34 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Job:
-    """The final run: what is done with a partition, and whom to tell how far it is.
+class Work:
+    """The final run: what is done with the rows, and whom to tell how far it is.
 
-    `build` makes, for a share, what builds a worker's LLMs. `done` is told of rows and failed rows.
+    `build` takes the number of workers and the requests in flight of each, and gives what opens a worker's LLMs.
+    `fingerprint` stands for all that determines records besides seeds and prompts. `requests` may be in flight in
+    all (None: as the endpoint allows). `done` is told of rows and failed rows.
     """
 
-    build: Callable[[Share], Build]
+    build: Callable[[int, int | None], Build]
+    fingerprint: str
     requests: int | None
     ledger: Ledger
     done: Callable[[int, int], None]
 
 
-async def scale_out(
-    cluster: Cluster, job: Job, parts: Parts, seeds: Iterable[SeedInstruction], total: int, work: str
-) -> Layout:
+async def scale_out(cluster: Cluster, work: Work, parts: Parts, seeds: Iterable[SeedInstruction], total: int) -> Layout:
     """Make every partition of `seeds` that is not finished yet; `total` is how many seeds there are.
 
-    `work` stands for all that determines the records besides the seeds. Raises EndpointError where the cluster
-    cannot be reached or does nothing any more, and what stopped a worker (dead endpoint, budget).
+    Raises EndpointError where the cluster cannot be reached or does nothing any more, and what stopped a worker
+    (dead endpoint, budget).
     """
     size = partition_size(total)
-    layout = parts.lay_out(seeds, size, work)
-    _book_finished(parts, layout, job)
+    layout = parts.lay_out(seeds, size, f"{work.fingerprint} {_digest_of_prompts()}")
+    _book_finished(parts, layout, work)
     todo, barren = list(layout.todo), 0
     while todo:
         with connected(cluster):
-            await _Pass(cluster, job, parts, todo, size).run()
+            await _Pass(cluster, work, parts, todo, size).run()
         left = [number for number in todo if not parts.counts(number)]
         barren = barren + 1 if len(left) == len(todo) else 0
         if barren == BARREN_PASSES:
@@ -98,13 +101,20 @@ async def scale_out(
     return layout
 
 
-def _book_finished(parts: Parts, layout: Layout, job: Job) -> None:
+def _book_finished(parts: Parts, layout: Layout, work: Work) -> None:
     """Count the partitions of earlier runs: their rows are done, and their calls come from the journal."""
     for number in sorted(set(range(len(layout.first_ids))) - set(layout.todo)):
         counts = parts.counts(number)
-        job.done(counts.rows, counts.rows - counts.evolved)
+        work.done(counts.rows, counts.rows - counts.evolved)
         for stage, calls in counts.calls.items():
-            job.ledger.stages[stage].journaled += calls
+            work.ledger.stages[stage].journaled += calls
+
+
+def _digest_of_prompts() -> str:
+    digest = sha256()
+    for path in sorted(PROMPT_FOLDER.rglob("*.txt")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -148,10 +158,10 @@ def partitions_at_once(share: Share, size: int) -> int:
 class _Pass:
     """One pass of Ray Data over the partitions that are left."""
 
-    def __init__(self, cluster: Cluster, job: Job, parts: Parts, todo: list[int], size: int) -> None:
-        self._job, self._parts, self._todo, self._size = job, parts, todo, size
-        self._share = share_of(job.requests, job.ledger)
-        self._build = job.build(self._share)
+    def __init__(self, cluster: Cluster, work: Work, parts: Parts, todo: list[int], size: int) -> None:
+        self._work, self._parts, self._todo, self._size = work, parts, todo, size
+        self._share = share_of(work.requests, work.ledger)
+        self._build = work.build(self._share.workers, self._share.requests)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here).remote(parts)
         names = [name for name in cluster.environment if name in os.environ]
@@ -201,7 +211,7 @@ class _Pass:
 
     def _budget(self) -> Ledger:
         """A worker's share of what is left of the budget."""
-        left = self._job.ledger.remaining()
+        left = self._work.ledger.remaining()
         workers = self._share.workers
         calls = None if left.max_calls is None else left.max_calls // workers
         return Ledger(calls, None if left.max_cost is None else left.max_cost / workers)
@@ -228,8 +238,8 @@ class _Pass:
             raise EndpointError("the Ray node of this program is gone; start it, then run again") from exc
 
     def _book(self, state: State) -> None:
-        self._job.ledger.add(state.spent)
-        self._job.done(state.rows - self._rows, state.failed - self._failed)
+        self._work.ledger.add(state.spent)
+        self._work.done(state.rows - self._rows, state.failed - self._failed)
         self._rows, self._failed = state.rows, state.failed
 
     # --- Suspect partitions ------------------------------------------------------------------------
@@ -267,7 +277,7 @@ class _Pass:
         finally:
             ray.kill(actor)
         task.completions.update(completions)
-        self._job.ledger.add(spent)
+        self._work.ledger.add(spent)
         return rows
 
     def _crashed(self, seed: SeedInstruction) -> tuple[int, list]:
@@ -280,4 +290,3 @@ def _as_whole(state: State) -> Exception:
     if isinstance(state.error, BudgetReached):
         return BudgetReached("the budget is used up by a worker (each has an equal share of it); raise it to go on")
     return state.error or EndpointError("the run was stopped")
-

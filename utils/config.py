@@ -216,6 +216,25 @@ class RunConfig(BaseModel):
         """Groups of ten dev rows that keep the endpoint busy while candidates are measured."""
         return 6 if self.batch_size == "auto" else max(1, self.batch_size // 10)
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The environment variables that hold the keys of both LLMs."""
+        return tuple(config.api_key_env or DEEPSEEK_KEY for config in (self.evol_llm_config, self.optim_llm_config))
+
+    def for_worker(self, workers: int, requests: int | None) -> "RunConfig":
+        """The configuration of one of so many workers: its share of requests in flight and of all rates."""
+        shares: dict[str, Any] = {"batch_size": requests or "auto"}
+        for name in LLM_FLAGS:
+            config: LLMConfig = getattr(self, name)
+            rates = {rate: getattr(config, rate) for rate in ("rpm", "tpm")}
+            shares[name] = config.model_copy(update={rate: value and value / workers for rate, value in rates.items()})
+        return self.model_copy(update=shares)
+
+    def of_final_run(self) -> dict[str, Any]:
+        """The settings that change the records of the final run, besides its methods and the filter at its end."""
+        settings = self.determining()
+        return {name: settings[name] for name in (*OF_FINAL_RUN, *LLM_FLAGS)}
+
     def determining(self) -> dict[str, Any]:
         """The settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
@@ -229,6 +248,7 @@ class RunConfig(BaseModel):
 
 
 LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
+OF_FINAL_RUN = ("seed", "offline", "breadth", "keep_generations", "judge", "generations", "attempts")
 # What a replay repeats besides: the order in which candidates are measured depends on the batch size.
 REPLAYED_TOO = {"batch_size"}
 HOW_NOT_WHAT = {

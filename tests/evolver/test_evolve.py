@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from evolver import Choose, evolve, initial_method
+from evolver import Choose, evolve, initial_method, method_from_file
 from tests.builders import HOSTILE, method, seed
 from tests.fakes import Asked, ScriptedLLM
-from utils.errors import EndpointError
+from utils.errors import ConfigError, EndpointError
 from utils.schema import Completion, Outcome, Trajectory
 
 HEADING = "#Finally Rewritten Instruction#:\n"
@@ -110,3 +110,19 @@ def test_the_initial_method_is_the_prompt_file_and_names_the_heading_that_is_rea
 def test_a_reply_in_the_format_of_the_initial_method_is_read():
     reply = "#Methods List#:\n1. a\n#Plan#:\nb\n#Rewritten Instruction#:\nnot this\n" + HEADING + "Name two rivers."
     assert grow(ScriptedLLM({"evolve": reply})).final == "Name two rivers."
+
+
+def test_a_method_file_is_read_as_it_was_written(tmp_path):
+    (tmp_path / "best_method.txt").write_text("Step 1: {x} $y\n단계 2: #Plan#\n", encoding="utf-8")
+    read = method_from_file(tmp_path / "best_method.txt")
+    assert (read.text, read.origin) == ("Step 1: {x} $y\n단계 2: #Plan#", "file")
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", "méthode".encode("latin-1")])
+def test_a_method_file_that_is_none_is_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "m.txt").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        method_from_file(tmp_path / "m.txt")
+    assert "--method" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -4,10 +4,12 @@ A token is what `utils.overlap.tokens` makes: a lower-case word or number, and f
 spaces a character with the one before it, so that a token is about a word in English and a syllable in Korean.
 """
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
 
 OVERLAP_EDGES = tuple(round(step / 20, 2) for step in range(21))
 # Each bin is wider by the square root of 2, so that 20 tokens and 2,000 fit one picture.
@@ -37,8 +39,10 @@ class Distribution(Measure):
     """Rows per bin; a bin holds its lower border, the last one also whatever lies above."""
 
     @classmethod
-    def of(cls, values: np.ndarray, edges: tuple[float, ...]) -> Self | None:
+    def of(cls, values: "np.ndarray", edges: tuple[float, ...]) -> Self | None:
         """The distribution of `values` (one-dimensional); None where there are none."""
+        import numpy as np  # not before something is measured: the start of the program can spare it
+
         if not len(values):
             return None
         quartiles = np.percentile(values, (0, 25, 50, 75, 100))

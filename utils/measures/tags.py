@@ -11,8 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import chain
 
-from rapidfuzz import fuzz, process
-
 from utils.measures.model import Measure
 
 Tags = tuple[str, ...] | None
@@ -98,6 +96,8 @@ def _by_frequency(counts: Counter[str]) -> list[str]:
 
 def _merged_names(counts: Counter[str]) -> dict[str, str]:
     """For every tag the one that is kept in its place."""
+    from rapidfuzz import fuzz, process  # numpy with it, which a run without tags can spare
+
     names: dict[str, str] = {}
     joined: dict[str, str] = {}  # kept tags by their words without spaces
     alike: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)  # by beginnings of words, then by spelling
