@@ -75,7 +75,7 @@ from utils.schema import (
     Trajectory,
 )
 from utils.spool import Spool
-from utils.summary import Summary, as_text, rate_text, summarize
+from utils.summary import Summary, as_text, changes, rate_text, summarize
 from validator import (
     FINAL_FATAL,
     LEARNING_FATAL,
@@ -365,7 +365,10 @@ async def tag_samples(kit: Kit, rows: Spool) -> str:
 
     size, seed = kit.config.tag_size, kit.config.seed
     kinds = {key: kind for key, (kind, _) in rows.items() if kind != "set_aside"}
-    drawn = sample_ids(kinds, size, seed)
+    first_of_each = (
+        key for key in kinds if key % max(1, kit.config.generations) == 0
+    )  # a seed once, not per generation
+    drawn = sample_ids(first_of_each, size, seed)
     texts = [rows.get(key)[1]["seed_instruction"] for key in drawn]
     evolved = sample_ids((key for key, kind in kinds.items() if kind == "evolved"), size, seed)
     tagged = await tag(kit.optim, [*texts, *(rows.get(key)[1]["instruction"] for key in evolved)])
@@ -409,15 +412,14 @@ async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, 
     from utils.measures.run import measure_run
 
     compared = []
-    for number, name in enumerate(config.compare, start=1):
-        of_one = config.model_copy(update={"method": name, "compare": ()})
+    for number, of_one in enumerate(each_method(config), start=1):
         place = folder.below(f"compare/{number}", config.save_path.suffix)
         async with open_kit(of_one, folder, spent.remaining()) as kit:
             with Spool(scratch / "compared.sqlite") as rows:
                 ran = await run(kit, seeds, place, rows, time.monotonic())
                 measures = measure_run(record for _, record in ran.rows.items())
         spent.add(kit.ledger)
-        compared.append(Compared(method=name, summary=ran.summary, measures=measures))
+        compared.append(Compared(method=of_one.method, summary=ran.summary, measures=measures))
     folder.write("compare.json", write_comparison(compared))
     return comparison_text(compared)
 
@@ -437,25 +439,36 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 await write_outputs(config, folder, seeds, ran.rows, ran.summary, ran.learned.methods)
-    return as_text(ran.summary, ran.learned.history, config), ran.summary
+    text = as_text(ran.summary, ran.learned.history, config)
+    changed = changes(folder.former_summary, ran.summary)
+    return f"{text}\n{changed}" if changed else text, ran.summary
 
 
 def plan(config: RunConfig, seeds: SeedSet | None) -> str:
-    """What this run will ask for and cost, as far as that can be known before it."""
+    """What this run will ask for and cost, as far as that can be known before it; of a comparison, all its runs."""
     if seeds is None:
         size = explored_size(config)
     else:
         size = seed_size(seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds)
     history = journal_history(config.run_folder / JOURNAL)
-    return plan_text(Planner(config, size, methods_at_hand(config), history).stages(), config, history)
+    lines = []
+    for of_one in each_method(config):
+        of_run = Planner(of_one, size, methods_at_hand(of_one), history).stages()
+        lines += [replace(line, title=f"{of_one.method}: {line.title}") for line in of_run] if config.compare else of_run
+    return plan_text(lines, config, history)
+
+
+def each_method(config: RunConfig) -> list[RunConfig]:
+    """The run of every method of `--compare`, which explores only once; without it, the one run."""
+    runs = [config.model_copy(update={"method": name, "compare": ()}) for name in config.compare]
+    return [run.model_copy(update={"explore": ()}) if number else run for number, run in enumerate(runs)] or [config]
 
 
 def check(config: RunConfig, seeds: SeedSet) -> None:
     """Say before anything costs that there are too few seeds, or no such method file."""
-    for method in config.compare or (config.method,):
-        of_one = config.model_copy(update={"method": method})
+    for of_one in each_method(config):
         methods_at_hand(of_one)
-        if method == "auto" and config.max_steps:
+        if of_one.method == "auto" and config.max_steps:
             split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
 
 

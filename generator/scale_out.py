@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # read once, as Ray is loaded
 import ray
 import ray.data
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -120,7 +121,8 @@ def _digest_of_prompts() -> str:
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[None]:
     """A connection to the cluster; everything that runs there for us ends with it."""
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     if address != "local" and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # in a Ray job the code is there
@@ -202,7 +204,6 @@ class _Pass:
                 ),
                 batch_size=1,
                 num_cpus=CPUS,
-                scheduling_strategy="SPREAD",
             )
             for _ in done.iter_batches(batch_size=None, prefetch_batches=0):
                 pass

@@ -21,6 +21,7 @@ from utils.logs import Display
 from utils.offline import OfflineEndpoint
 from utils.offline.reading import dice, read_cases
 from utils.results import evolved_records, rejected_records
+from utils.run_folder import Folder
 from utils.schema import Completion, Method, Request
 from utils.spool import Spool
 
@@ -262,7 +263,7 @@ async def whole_run(config: RunConfig, salt: str, folder) -> tuple[Learned, list
     ):
         train, dev = split_seeds(loaded.ids, config.train_size, config.dev_size, config.seed)
         learned = await learn_method(kit, loaded.get(train), loaded.get(dev))
-        await generate(kit, loaded, learned.methods, rows)
+        await generate(kit, loaded, learned.methods, rows, Folder(folder, folder / "x.json"))
         return learned, list(evolved_records(rows)), list(rejected_records(rows))
 
 

@@ -112,7 +112,7 @@ def test_a_reader_sees_the_numbers_the_chart_and_the_first_rows(look):
     assert chart.bounding_box()["width"] > 700
     assert chart.locator("circle").count() == len(HISTORY)
     assert window.rows().count() == 25
-    assert window.found() == "46 rows"
+    assert window.found() == "rows found: 46"
 
 
 def test_more_rows_come_until_all_are_there(look):
@@ -126,17 +126,17 @@ def test_more_rows_come_until_all_are_there(look):
 
 def test_search_finds_words_in_any_text(look):
     window = look()
-    window.search("LAKE metres", "1 rows")
+    window.search("LAKE metres", "rows found: 1")
     assert "#40" in window.rows().inner_text()
     window.search("nothing like this", "No row fits: change search or filters.")
     assert window.rows().count() == 0
     window.page.click("text=Reset")
-    playwright.expect(window.page.locator("#found")).to_have_text("46 rows")
+    playwright.expect(window.page.locator("#found")).to_have_text("rows found: 46")
 
 
 def test_a_click_right_after_a_search_opens_the_row(look):
     window = look()
-    window.search("lake", "1 rows")
+    window.search("lake", "rows found: 1")
     row = window.open(0)
     assert row.locator("ins").all_inner_texts() == ["and its depth", "in metres"]
     assert row.locator("h4").all_inner_texts() == ["Seed", "Stage 1 · m1", "Stage 2 · m1", "Answer"]
@@ -161,11 +161,11 @@ def test_filters_leave_what_they_name(look, select, value, ids):
 def test_a_reason_leads_to_its_rows(look):
     window = look()
     window.page.click("button[data-reason=lost]")
-    playwright.expect(window.page.locator("#found")).to_have_text("1 rows")
+    playwright.expect(window.page.locator("#found")).to_have_text("rows found: 1")
     assert window.page.locator("#reason").input_value() == "lost"
     row = window.open(0)
     assert "Information lost. A question" in row.inner_text()
-    assert "2 attempts" in row.inner_text()
+    assert "attempts: 2" in row.inner_text()
 
 
 def test_keys_alone_open_a_row(look):
@@ -190,7 +190,7 @@ def test_a_long_text_is_folded_and_unfolds(look):
 
 def test_hostile_texts_are_seen_as_they_are_and_do_nothing(look):
     window = look()
-    window.search("taken", "1 rows")
+    window.search("taken", "rows found: 1")
     texts = window.open(0).locator(".text")
     for position, text in enumerate((ATTACKS["image"], *ATTACKS.values(), ATTACKS["script end"])):
         assert window.page.evaluate(NEW_TEXT, position) == text

@@ -1,8 +1,9 @@
 """`--plan`: what a run will ask for and cost, without a single call to an LLM.
 
 Calls are counted from the algorithm: `least` and `most` are equal where it fixes them; elsewhere `most` is an
-upper bound (every row fails until its last attempt, every candidate is measured to the end) and `least` the
-smooth run (nothing fails, one candidate is measured to the end, the others drop out after ten rows). Input tokens
+upper bound (every row fails until its last attempt, every candidate is measured to the end, a call of exploring brings
+one thing every other time) and `least` the smooth run (nothing fails, one candidate is measured to the end, the
+others drop out after ten rows). Input tokens
 are estimated from the real texts and prompts, output tokens from the journal's own history of the stage where there
 is one, else from `max_tokens` or a rule of thumb.
 """
@@ -19,6 +20,7 @@ from utils.prompts import template
 from utils.schema import Method, SeedInstruction
 
 GROUP = 10
+SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL = 4, 10  # of exploring
 ASSUMED_OUTPUT = {  # tokens of one reply where nothing is known; a reasoning model's thinking comes on top
     "evolve": 350,
     "respond": 500,
@@ -28,6 +30,7 @@ ASSUMED_OUTPUT = {  # tokens of one reply where nothing is known; a reasoning mo
     "analyze": 350,
     "optimize": 600,
     "explore": 600,
+    "tag": 300,
 }
 TOKENS_PER_SECOND = 40  # of one reply, for the time
 FIRST_TOKEN_SECONDS = 1.0
@@ -77,11 +80,17 @@ def explored_size(config: RunConfig) -> SeedSize:
 
 def task_count(config: RunConfig) -> int:
     """Tasks of a fully explored domain, the domain itself not counted."""
-    tasks, level = 0, 1
+    return sum(tasks * breadth for tasks, breadth in _levels(config))
+
+
+def _levels(config: RunConfig) -> list[tuple[int, int]]:
+    """For each level that is split up: how many tasks it has, and into how many sub-tasks each is split."""
+    levels, tasks = [], 1
     for depth in range(config.explore_depth):
-        level *= config.explore_breadth[min(depth, len(config.explore_breadth) - 1)]
-        tasks += level
-    return tasks
+        breadth = config.explore_breadth[min(depth, len(config.explore_breadth) - 1)]
+        levels.append((tasks, breadth))
+        tasks *= breadth
+    return levels
 
 
 class Planner:
@@ -114,10 +123,10 @@ class Planner:
         config = self._config
         if not config.explore:
             return []
-        tasks = task_count(config)
-        per_task = ceil(config.explore_samples / 10)
-        domains = len(config.explore)
-        return [self._line("explore", "explore", domains * (1 + tasks), domains * tasks * (2 + 2 * per_task), 200)]
+        domains, tasks, samples = len(config.explore), task_count(config), config.explore_samples
+        splits = sum(tasks * ceil(breadth / SUBTASKS_PER_CALL) for tasks, breadth in _levels(config))
+        least = splits + tasks * ceil(samples / INSTRUCTIONS_PER_CALL)
+        return [self._line("explore", "explore", domains * least, domains * tasks * (2 + 2 * samples), 200)]
 
     def _learning(self) -> list[PlannedStage]:
         config, mean = self._config, self._size.mean
@@ -145,7 +154,9 @@ class Planner:
         config, size = self._config, self._size
         rounds, rows, groups = config.generations, size.rows, ceil(size.rows / GROUP)
         if rounds == 0:
-            return [self._line("answer", "respond", rows - size.referenced, (rows - size.referenced), size.mean)]
+            unanswered = rows - size.referenced
+            answers = self._line("answer", "respond", unanswered, unanswered * config.attempts, size.mean)
+            return [answers, *self._tagging(rows, size.mean)]
         kept = rounds if config.keeps_generations else 1
         judges = kept * groups * (config.judge == "all")
         equals = kept * groups * (config.method == EVOL_INSTRUCT)
@@ -156,7 +167,15 @@ class Planner:
             self._line("final: judge", "judge", judges, 3 * judges * config.attempts, pairs),
             self._line("final: equality", "equal", equals, equals * config.attempts, pairs),
             self._line("final: answer", "respond", rows * kept, rows * kept * config.attempts, size.mean * GROWTH),
+            *self._tagging(rows * kept, grown),
         ]  # fmt: skip
+
+    def _tagging(self, evolved: int, mean: float) -> list[PlannedStage]:
+        """`evolved` rows of `mean` tokens, and the seeds, as far as they are sampled."""
+        config = self._config
+        sampled = min(config.tag_size, self._size.rows) + min(config.tag_size, evolved)
+        calls = ceil(sampled / GROUP) * config.tag
+        return [self._line("tagging", "tag", calls, 3 * calls, GROUP * mean)]
 
 
 def cost_of(line: PlannedStage, calls: int, config: RunConfig) -> Decimal:

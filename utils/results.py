@@ -106,7 +106,7 @@ def reject(outcome: RowOutcome) -> Reject:
         seed_instruction=outcome.seed.text,
         instruction=trajectory.final if trajectory.stages else None,
         response=outcome.answer.text if outcome.answer else None,
-        reply=trajectory.reply if not trajectory.stages else None,
+        reply=trajectory.reply,
         reason=outcome.verdict.reason or "",
         generation=generation_of(outcome),
         attempts=outcome.attempts,

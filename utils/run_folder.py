@@ -24,7 +24,11 @@ OF_A_RUN = (
     "best_method.txt",
     "rejects.jsonl",
     "summary.json",
+    "measures.json",
+    "tags.json",
     "report.html",
+    "compare.json",
+    "compare",
     "run.log",
 )
 
@@ -80,6 +84,7 @@ class RunFolder(Folder):
             raise DataError(f"cannot use run folder {self.path}: {exc.strerror}; choose another --save-path") from exc
         self._take_lock()
         try:
+            self.former_summary = "\n".join(self.read_lines("summary.json")) or None
             self._settle(config)
             self.journal = self._open_journal(config.replay)
             self.write("config.json", _as_text(_described(config)))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from utils.config import RunConfig
 from utils.ledger import Ledger, StageUse
@@ -15,44 +15,70 @@ from utils.spool import Spool
 SCHEMA_VERSION = 1
 
 
-class StageSummary(BaseModel):
-    """What one stage has used: calls made now, completions served from the journal, tokens, cost."""
+class Documented(BaseModel):
+    """The text under a field is its description, here and in `utils/summary.schema.json`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class StageSummary(Documented):
+    """What one stage has used in this run."""
 
     calls: int
+    """Completions that the endpoint was asked for and gave."""
     journaled: int
+    """Completions that were served from the journal: they cost nothing."""
     unavailable: int
+    """Requests that no answer came for within all retries."""
     input_tokens: int
     output_tokens: int
     cached_tokens: int
+    """Of the input tokens, those that the server reported as cached."""
     cost: Decimal
+    """At the prices given; 0 without prices."""
 
 
-class MethodSummary(BaseModel):
+class MethodSummary(Documented):
     """A measured method: the initial one (step 0) or a candidate."""
 
     step: int
     method_id: str
     failure_rate: float | None
+    """Lambda = failed / judged; null where not a single row could be judged."""
     interval: tuple[float, float]
+    """The 95 % Wilson interval of the failure rate."""
     by_rules: int
+    """Failed rows that rules found."""
     by_judge: int
+    """Failed rows that only the judge saw."""
     judged: int
+    """Rows judged; fewer than --dev-size for a candidate that could no longer win."""
     unscored: int
+    """Rows that could not be judged; they count for neither side."""
     selected: bool
+    """Did it become the best method of its step?"""
 
 
-class Summary(BaseModel):
-    """Schema of `summary.json`."""
+class Summary(Documented):
+    """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     rows_in: int
+    """Rows of the ledger: seeds and rows set aside; every generation of a seed where generations are kept."""
     evolved: int
+    """Rows in the result file."""
     eliminated: dict[str, int]
+    """Rows that failed all their attempts, by the last reason."""
     set_aside: dict[str, int]
+    """Rows of the data set that are no seeds, by reason."""
     unavailable: int
+    """Rows that no answer came for; the same command asks for them again."""
     retention: float
+    """evolved / rows_in."""
     used_methods: list[str]
+    """Ids of the methods that the final run drew from, best first."""
     methods: list[MethodSummary]
+    """Every method measured in learning, in order; empty where nothing was learned."""
     stages: dict[str, StageSummary]
     calls: int
     journaled: int
@@ -61,6 +87,7 @@ class Summary(BaseModel):
     output_tokens: int
     cost: Decimal
     seconds: float
+    """Wall time, from opening the LLMs to the summary."""
 
     @property
     def adds_up(self) -> bool:
@@ -152,6 +179,26 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
         f"time          {summary.seconds:.1f} s; journal, methods, rejects and summary are in {config.run_folder}",
     ]
     return "\n".join(lines)
+
+
+def changes(former: str | None, summary: Summary) -> str:
+    """What this run changed against the former one in the same folder, as lines; empty where nothing did.
+
+    Rules, thresholds and settings can be changed and judged again for nothing: this is what then came of it.
+    """
+    try:
+        before = Summary.model_validate_json(former or "null")
+    except ValidationError:  # none, or one of another version: there is nothing to hold it against
+        return ""
+    counts = [_counts(before), _counts(summary)]
+    names = dict.fromkeys((*counts[0], *counts[1]))
+    lines = [f"  {name:20} {counts[0][name]:>7,} -> {counts[1][name]:,}" for name in names
+             if counts[0][name] != counts[1][name]]  # fmt: skip
+    return "\n".join(("changed since the last run here", *lines)) if lines else ""
+
+
+def _counts(summary: Summary) -> Counter[str]:
+    return Counter({"evolved": summary.evolved, **summary.eliminated, "unavailable": summary.unavailable})
 
 
 def _by_reason(counts: Mapping[str, int]) -> str:

@@ -12,6 +12,7 @@ from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, ma
 from utils.config import parse_arguments
 from utils.errors import DataError
 from utils.report.markup import Html, script_data, tag
+from utils.report.page import HERE
 from utils.report.repeat import repeat_command
 from utils.report.rows import LONGEST, read_rows
 from utils.report.sampling import BUDGET, EACH, SHOWN, survey
@@ -135,7 +136,7 @@ def test_it_shows_calls_tokens_and_cost_in_the_order_of_stages(whole):
     shown = squeezed(Reader(whole.write()).shown)
     assert "Evolve 12 3 0 4,500 70 600 0.2500 Answer 12 3 0" in shown
     assert "All 24 6 0 9,000 140 1,200 0.5000" in shown
-    assert "Time 1 min 15 s 1 retries" in shown
+    assert "Time 1 min 15 s retries: 1" in shown
 
 
 def test_it_shows_measures_of_seeds_and_generations(whole):
@@ -192,6 +193,12 @@ def test_every_reason_has_a_name_in_both_languages():
         assert Words("en").reason(reason) != reason
         assert re.search("[가-힣]", Words("ko").reason(reason) + Words("ko").why(reason))
     assert set(_REASONS) >= rules
+
+
+def test_every_text_is_used():
+    sources = [path for path in HERE.glob("*") if path.suffix in (".py", ".js") and path.name != "texts.py"]
+    used = "".join(path.read_text(encoding="utf-8") for path in sources)
+    assert [key for key in _UI if f'"{key}"' not in used] == []
 
 
 def test_both_languages_fill_the_same_places():
@@ -400,6 +407,8 @@ def test_the_command_leaves_out_what_changes_nothing():
         ("강을 말해 줘.", "한국의 강을 말해 줘.", "[+한국의 ]강을 말해 줘."),
         ("keep red now", "keep blue now", "keep [-red ][+blue ]now"),
         ("one two three four", "five six seven", "five six seven"),
+        ("Write. Then check.", "Write. Add one. Then check.", "Write. [+Add one. ]Then check."),
+        ("쓴다. 하나 더 쓴다. 끝낸다.", "쓴다. 끝낸다.", "쓴다. [-하나 더 쓴다. ]끝낸다."),
         ("say x to me now ok", "tell x at me now ok", "[-say x to ][+tell x at ]me now ok"),
     ],
 )

@@ -1,6 +1,8 @@
 """The summary: every row and every call accounted for, in the file and on stdout."""
 
+import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +90,9 @@ def test_the_failure_rate_is_told_step_by_step_and_never_rises(summary):
 def test_a_rate_that_could_not_be_measured():
     assert rate_text(score("x", "uu")) == "not measured (2 rows unscored)"
     assert ", 1 unscored" in rate_text(score("x", "fu"))
+
+
+def test_the_written_schema_is_the_model():
+    """`utils/summary.schema.json` is what CI systems are given; renew it when the model changes."""
+    written = json.loads((Path(__file__).parents[2] / "utils/summary.schema.json").read_text(encoding="utf-8"))
+    assert written == Summary.model_json_schema()

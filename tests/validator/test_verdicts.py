@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import evolved, seed
-from utils.schema import LABELS, PASSED, UNJUDGED, Answer, Finding, failed, unscored
+from utils.schema import EQUAL, LABELS, PASSED, UNJUDGED, Answer, Finding, failed, unscored
 from validator import (
     ANSWER_RULES,
     FINAL_FATAL,
@@ -12,6 +12,7 @@ from validator import (
     check_answer,
     check_finding,
     explain,
+    with_equality,
 )
 
 TRAJECTORY = evolved(seed(), "Name three rivers that flow north, and say why that is rare.")
@@ -57,6 +58,7 @@ def test_an_answer_is_judged_by_how_it_ended_then_by_the_rules(text, error, verd
 def test_every_reason_that_can_occur_is_explained_in_other_words():
     names = {
         *LABELS,
+        EQUAL,
         "unreadable",
         "length",
         "content_filter",
@@ -64,3 +66,36 @@ def test_every_reason_that_can_occur_is_explained_in_other_words():
     }
     assert [name for name in names if explain(name) == name] == []
     assert explain("lost", "the price") == f"{explain('lost')} (the price)"
+
+
+# --- The equality judge ----------------------------------------------------------------------------
+
+
+def joined(finding: Finding, is_equal: bool | None) -> Finding:
+    return with_equality({3: finding}, {} if is_equal is None else {3: is_equal})[3]
+
+
+@pytest.mark.parametrize("labels", [(), ("stagnant",), ("lost", "leaked")])
+def test_equality_comes_before_other_labels_and_a_difference_adds_none(labels):
+    assert joined(Finding(labels, "n"), True) == Finding((EQUAL, *labels), "n")
+    assert joined(Finding(labels, "n"), False) == Finding(labels, "n")
+
+
+@pytest.mark.parametrize("finding", [Finding(()), Finding(("lost",)), UNJUDGED])
+def test_where_the_equality_judge_could_not_tell_nothing_is_scored(finding):
+    assert joined(finding, None) == UNJUDGED
+
+
+def test_what_only_the_equality_judge_could_judge_counts_where_it_is_equal():
+    assert joined(UNJUDGED, True) == Finding((EQUAL,))
+    assert joined(UNJUDGED, False) == UNJUDGED
+
+
+def test_every_case_keeps_its_own_verdict_and_no_other_gets_one():
+    findings = {1: Finding(()), 4: Finding(("lost",)), 7: Finding(())}
+    assert with_equality(findings, {1: True, 4: False, 7: False, 9: True}) == {**findings, 1: Finding((EQUAL,))}
+
+
+def test_what_is_equal_to_its_parent_fails_for_that_reason():
+    finding = joined(Finding(("stagnant", "lost")), True)
+    assert check_finding(finding, FINAL_FATAL, keep_unjudged=True) == failed(EQUAL)

@@ -17,11 +17,11 @@ def trajectories(seen: Survey, words: Words) -> Html:
     sampled = shown < seen.total
     told = words("sampled" if sampled else "whole", shown=number(shown), total=number(seen.total))
     is_cut = any(text.missing for row in seen.sample for text in row.texts())
-    cut_at = f" {words('cut_at', limit=number(seen.limit))}" if is_cut else None
+    cut_at = words("cut_at", limit=number(seen.limit)) if is_cut else None
     return section(
         "trajectories",
         words("trajectories"),
-        tag("p", told, cut_at, class_="notice" if sampled else "quiet"),
+        tag("p", told, " ", cut_at, class_="notice" if sampled else "quiet"),
         tag("noscript", tag("p", words("needs_script"), class_="notice")),
         _filters(seen, words),
         tag("p", class_="quiet", id="found", role="status", aria_live="polite"),

@@ -133,10 +133,8 @@ def interval_bar(method: MeasuredMethod) -> Html:
     )
 
 
-def histogram(
-    before: Distribution | None, after: Distribution | None, title: str, last_name: str, words: Words
-) -> Html:
-    """Shares of rows per bin, of one set and of another (`last_name`) beside it; only bins that any of the two has."""
+def histogram(before: Distribution | None, after: Distribution | None, title: str, words: Words) -> Html:
+    """Shares of rows per bin, of one set and of another beside it; only bins that any of the two has."""
     sets = [(kind, each) for kind, each in (("before", before), ("after", after)) if each]
     edges = sets[0][1].edges
     filled = [bin_ for _, each in sets for bin_, count in enumerate(each.counts) if count]
@@ -151,10 +149,7 @@ def histogram(
     ]
     base = tag("line", x1="0", x2="100%", y1=HISTOGRAM_HEIGHT, y2=HISTOGRAM_HEIGHT, class_="grid")
     marks = _edge_names(edges[first : last + 1])
-    summary = "; ".join(
-        f"{words('seeds') if kind == 'before' else last_name}: {words('median_short', median=number(each.median))}"
-        for kind, each in sets
-    )
+    summary = words("median", median=" → ".join(number(each.median) for _, each in sets))
     return tag(
         "figure",
         tag("figcaption", title, tag("small", summary)),

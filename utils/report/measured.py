@@ -59,7 +59,7 @@ def _groups(words: Words) -> dict[str, list[tuple[str, Show]]]:
 def _spread(distribution: Distribution | None, words: Words) -> tuple[str, str] | None:
     if distribution is None:
         return None
-    return number(distribution.mean), words("median_short", median=number(distribution.median))
+    return number(distribution.mean), words("median", median=number(distribution.median))
 
 
 def _unique_pairs(each: DataSetMeasures, words: Words) -> tuple[str, str] | None:
@@ -102,7 +102,7 @@ def _distributions(sets: Sequence[DataSetMeasures], names: Sequence[str], words:
 
     nearest = tuple(each and each.distribution for each in of("nearest_overlap"))
     pairs = {"m_tokens": of("tokens"), "m_parent": of("parent_overlap"), "m_nearest": nearest}
-    figures = [histogram(*pair, words(key), names[-1], words) for key, pair in pairs.items() if any(pair)]
+    figures = [histogram(*pair, words(key), words) for key, pair in pairs.items() if any(pair)]
     legend = [tag("li", tag("i", class_="before"), names[0])]
     if after:
         legend.append(tag("li", tag("i", class_="after"), names[-1]))

@@ -64,7 +64,7 @@
     const body = make("div", "body");
     if (row.reason) body.append(make("p", "why", `${named("reasons", row.reason)}. ${words.why[row.reason] ?? ""}`));
     const facts = row.labels.map((label) => `${say("label")}: ${named("labels", label)}`);
-    if (row.attempts) facts.push(row.attempts === 1 ? say("attempt") : say("attempts", { count: row.attempts }));
+    if (row.attempts) facts.push(say("attempts", { count: row.attempts }));
     if (facts.length) body.append(make("p", "tags", facts.join(" · ")));
     body.append(textBlock(say("seed"), row.seed));
     row.stages.forEach(([method, pieces], n) => body.append(textBlock(stageTitle(row, n, method), pieces)));

@@ -43,7 +43,7 @@ _UI: dict[str, tuple[str, str]] = {
     "no_prices": ("no prices given", "가격 미지정"),
     "prices_unit": ("in the currency of the prices given", "지정한 가격의 통화 기준"),
     "time": ("Time", "소요 시간"),
-    "retries": ("{count} retries", "재시도 {count}회"),
+    "retries": ("retries: {count}", "재시도 {count}회"),
     "why_lost": ("Why rows were lost", "탈락한 이유"),
     "why_lost_hint": ("Choose a reason to see its rows.", "이유를 누르면 해당 행을 볼 수 있습니다."),
     "nothing_lost": ("No row was lost.", "탈락한 행이 없습니다."),
@@ -62,8 +62,8 @@ _UI: dict[str, tuple[str, str]] = {
         "Nothing was learned in this run: its methods were given.",
         "이 실행에서는 방법을 학습하지 않고 주어진 방법을 썼습니다.",
     ),
-    "step_n": ("step {n}", "{n}단계"),
-    "start": ("initial", "초기"),
+    "step_n": ("Step {n}", "{n}단계"),
+    "start": ("Initial", "초기"),
     "best": ("best so far", "그때까지 최선"),
     "candidate": ("candidate", "후보"),
     "dropped": ("measured in part: it could no longer win", "일부만 측정: 이길 가능성이 없음"),
@@ -95,7 +95,6 @@ _UI: dict[str, tuple[str, str]] = {
     "complexity_score": ("complexity score {score}", "복잡도 점수 {score}"),
     "not_measured": ("not measured", "측정 안 됨"),
     "given_method": ("The method of this run", "이 실행의 방법"),
-    "operations": ("Operations in the result", "결과에 쓰인 연산"),
     "rewrites_in_result": ("Rows of the result by the method of their last stage", "마지막 단계의 방법별 결과 행 수"),
     # Measures
     "measures": ("Complexity and diversity", "복잡도와 다양성"),
@@ -116,8 +115,7 @@ _UI: dict[str, tuple[str, str]] = {
     "m_of_rows": ("in {rows} rows", "{rows}행에서"),
     "m_language_shares": ("Languages", "언어 비율"),
     "m_script_shares": ("Scripts", "문자 비율"),
-    "mean_median": ("mean {mean}, median {median}", "평균 {mean}, 중앙값 {median}"),
-    "median_short": ("median {median}", "중앙값 {median}"),
+    "median": ("median {median}", "중앙값 {median}"),
     "measures_note": (
         "Means, with medians in small print. Distinct-n falls as a set grows: compare sets of similar size.",
         "큰 글씨는 평균, 작은 글씨는 중앙값입니다. Distinct-n은 데이터가 커질수록 낮아지므로 크기가 비슷한 집합끼리 "
@@ -157,7 +155,7 @@ _UI: dict[str, tuple[str, str]] = {
     "generation": ("Generation", "세대"),
     "any": ("all", "전체"),
     "reset": ("Reset", "초기화"),
-    "found": ("{count} rows", "{count}행"),
+    "found": ("rows found: {count}", "{count}행"),
     "none_found": ("No row fits: change search or filters.", "맞는 행이 없습니다. 검색어나 필터를 바꿔 보세요."),
     "more": ("Show {count} more", "{count}행 더 보기"),
     "seed": ("Seed", "시드"),
@@ -166,8 +164,7 @@ _UI: dict[str, tuple[str, str]] = {
     "last_rewrite": ("Last rewrite", "마지막 재작성"),
     "answer": ("Answer", "답변"),
     "raw_reply": ("Reply that could not be read", "읽을 수 없었던 응답 원문"),
-    "attempts": ("{count} attempts", "시도 {count}회"),
-    "attempt": ("1 attempt", "시도 1회"),
+    "attempts": ("attempts: {count}", "시도 {count}회"),
     "unfold": ("Show all {count} characters", "{count}자 모두 보기"),
     "missing": ("{count} more characters are in the file", "나머지 {count}자는 파일에 있습니다"),
     "empty_text": ("(empty)", "(비어 있음)"),
@@ -332,7 +329,7 @@ _REASONS = {
 
 # What the page's script says itself.
 SCRIPT_KEYS = (
-    *("seed", "seed_answer", "stage_n", "last_rewrite", "answer", "raw_reply", "attempts", "attempt", "unfold"),
+    *("seed", "seed_answer", "stage_n", "last_rewrite", "answer", "raw_reply", "attempts", "unfold"),
     *("missing", "empty_text", "found", "none_found", "more", "generation_n", "copied", "label"),
     *("evolved", "eliminated", "set_aside", "unavailable"),
 )

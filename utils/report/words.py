@@ -35,7 +35,7 @@ class _Run(NamedTuple):
 def word_pieces(old: str, new: str) -> list[Piece]:
     """How `old` became `new`: the kept and added pieces together are `new`. One `=` piece if they are unrelated."""
     olds, news = _WORD.findall(old), _WORD.findall(new)
-    runs = _readable(_runs(olds, news))
+    runs = _slid(_readable(_runs(olds, news)))
     common = sum(len(run.kept) for run in runs)
     if common < ALIKE * min(len(olds), len(news)):
         return [Piece("=", new)]
@@ -50,7 +50,7 @@ def _pieces(run: _Run) -> Iterator[Piece]:
 
 
 def _runs(olds: list[str], news: list[str]) -> list[_Run]:
-    """Kept words and changes in turn, of texts too long to compare only what their ends have in common."""
+    """Kept words and changes in turn; for texts too long to compare in full, only their ends are."""
     old_keys, new_keys = [word.strip() for word in olds], [word.strip() for word in news]
     if len(olds) * len(news) > COMPARABLE:
         return _ends(olds, news, old_keys, new_keys)
@@ -89,6 +89,28 @@ def _readable(runs: list[_Run]) -> list[_Run]:
         else:
             merged.append(run)
     return merged
+
+
+def _slid(runs: Sequence[_Run]) -> list[_Run]:
+    """`runs` with whole sentences as changes: `One. [+Two.]` and not `One[+. Two].`, which is as short."""
+    slid: list[_Run] = []
+    for run in runs:
+        if slid and run.kept and _begins_with_sign(slid[-1], run.kept[0]):
+            change, sign = slid.pop(), run.kept[0]
+            first, *rest = change.added or change.removed
+            moved = _Run((), (), (*rest, sign)) if change.added else _Run((), (*rest, first))
+            slid += [_Run((first if change.added else sign,)), moved, _Run(run.kept[1:])]
+        else:
+            slid.append(run)
+    return slid
+
+
+def _begins_with_sign(change: _Run, sign: str) -> bool:
+    """Whether a change that only adds or only removes begins with the very sign that follows it."""
+    words = change.added or change.removed
+    if change.kept or bool(change.added) == bool(change.removed):
+        return False
+    return words[0].strip() == sign.strip() and not any(map(str.isalnum, sign))
 
 
 def _is_slight(before: _Run, run: _Run, after: _Run | None) -> bool:
