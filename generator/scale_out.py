@@ -19,7 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # read once, as Ray is loaded
+# Read once, as Ray is loaded: its own news are not for our stderr, and what an ended pass has left behind in a thread
+# must not start a cluster of its own.
+os.environ.update(RAY_BACKEND_LOG_LEVEL="fatal", RAY_ENABLE_AUTO_CONNECT="0")
 import ray
 import ray.data
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

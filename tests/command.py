@@ -1,6 +1,8 @@
 """The whole command as a subprocess, the way a user starts it."""
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -65,6 +67,21 @@ def finish(process: subprocess.Popen[str]) -> Ran:
 
 def run(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **options: Any) -> Ran:
     return finish(start(folder, *argv, env=env, **options))
+
+
+def run_here(*argv: object) -> int:
+    """The command in this process, for tests that change a part of it; logging and signals stay as they were."""
+    from main import main
+
+    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
+    on_signal, raises = signal.getsignal(signal.SIGTERM), logging.raiseExceptions
+    try:
+        return main([str(word) for word in argv])
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        signal.signal(signal.SIGTERM, on_signal)
+        logging.raiseExceptions = raises
 
 
 def failed(ran: Ran, code: int) -> str:

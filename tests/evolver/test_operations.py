@@ -17,6 +17,7 @@ from utils.schema import RowOutcome
 
 SIX = ["constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"]
 HEADING = "#Finally Rewritten Instruction#:\n"
+ORDERS = ("Say why each of them matters.", "Compare how towns along them have grown.")
 ANSWER = "They all reach the sea: the Nile, the Danube, the Rhine and the Elbe among them."
 
 
@@ -35,8 +36,9 @@ def evolved_by(llm: ScriptedLLM, rows: int, *flags: str) -> list[RowOutcome]:
 
 
 def reply(asked: Asked) -> str:
-    if asked.stage == "evolve":
-        return HEADING + asked.prompt.splitlines()[-1] + " Say why each of them matters."
+    if asked.stage == "evolve":  # the text does not grow, so that no rule minds thirty rounds
+        question, _, order = asked.prompt.splitlines()[-1].partition(". ")
+        return f"{HEADING}{question}. {ORDERS[order == ORDERS[0]]}"
     return '{"cases": []}' if asked.stage == "equal" else ANSWER
 
 

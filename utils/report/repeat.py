@@ -6,7 +6,8 @@ from typing import Any
 
 from utils.config import LLM_FLAGS, LLMConfig, RunConfig
 
-NOT_REPEATED = {"plan", "fresh", "quiet", "log_level"}  # they change nothing of what comes out
+# They change nothing of what comes out, or would put it up on the Hub once more, whoever tries the command.
+NOT_REPEATED = {"plan", "fresh", "quiet", "log_level", "push_to_hub"}
 SHELL_WIDTH = 100
 
 
