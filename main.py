@@ -159,7 +159,8 @@ async def new_candidates(
 ) -> list[Candidate]:
     """Proposals to replace `best.method`, each measured for as long as it can still win (validator/race.py)."""
     groups = list(groups_of_ten(dev))
-    race = Race(best, range(kit.config.candidate_size), [len(group) for group in groups], kit.config.race_width)
+    # As wide as there are candidates, whatever the batch size: the same calls in every run, so that the journal fits.
+    race = Race(best, range(kit.config.candidate_size), [len(group) for group in groups], kit.config.candidate_size)
     proposals: dict[int, tuple[Method, Feedback]] = {}
 
     async def advance(draw: int, part: range) -> None:
@@ -454,7 +455,9 @@ def plan(config: RunConfig, seeds: SeedSet | None) -> str:
     lines = []
     for of_one in each_method(config):
         of_run = Planner(of_one, size, methods_at_hand(of_one), history).stages()
-        lines += [replace(line, title=f"{of_one.method}: {line.title}") for line in of_run] if config.compare else of_run
+        lines += (
+            [replace(line, title=f"{of_one.method}: {line.title}") for line in of_run] if config.compare else of_run
+        )
     return plan_text(lines, config, history)
 
 

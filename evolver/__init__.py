@@ -45,7 +45,7 @@ async def evolve(
 
     `reason` says why a former attempt at this seed was rejected; it makes the prompt another one. `draw`
     counts the attempts, from 0, so that a third one rejected for the same reason is asked anew as well.
-    A stage that cannot be used ends the trajectory: `stopped` says why, `reply` holds its raw text.
+    A stage that cannot be used ends the trajectory: `stopped` says why, `rejected` or `reply` holds its text.
     """
     retry = fill("retry", reason=reason) if reason else ""
     trajectory = Trajectory(seed)
@@ -56,7 +56,8 @@ async def evolve(
         completion = await llm.complete("evolve", user(prompt), draw)
         rewrite = read_rewrite(completion.text, trajectory.final)
         if stopped := _why_stopped(completion, trajectory.final, rewrite, check):
-            return Trajectory(seed, trajectory.stages, stopped, completion.text or None)
+            reply = completion.text or None if rewrite is None else None
+            return Trajectory(seed, trajectory.stages, stopped, reply, rewrite)
         trajectory = Trajectory(seed, (*trajectory.stages, Rewrite(rewrite or "", method.id)))
     return trajectory
 

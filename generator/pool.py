@@ -29,5 +29,5 @@ async def run_pool(
 def _graft(member: Trajectory, grown: RowOutcome, generation: int) -> RowOutcome:
     """The outcome of one round as part of the member's whole trajectory."""
     stages = (*member.stages, *grown.trajectory.stages)
-    trajectory = Trajectory(member.seed, stages, grown.trajectory.stopped, grown.trajectory.reply)
+    trajectory = replace(grown.trajectory, seed=member.seed, stages=stages)
     return replace(grown, trajectory=trajectory, generation=generation)

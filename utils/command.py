@@ -54,7 +54,7 @@ class Job:
 
 def run_command(argv: Sequence[str], job: Job) -> int:
     """Run `job` as the flags say; returns the exit code (utils/errors.py). Every error is one line on stderr."""
-    command = shlex.join(["sh", "main.sh", *argv])
+    command = shlex.join(["sh", "main.sh", *without_repetition(argv)])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, until `stoppable` takes over
     try:
         config = parse_arguments(argv)
@@ -68,6 +68,23 @@ def run_command(argv: Sequence[str], job: Job) -> int:
         print(f"error: interrupted before anything was asked; start again with: {command}", file=sys.stderr)
         return Interrupted.exit_code
     return 0
+
+
+def without_repetition(argv: Sequence[str]) -> list[str]:
+    """The flags without those that a later one overrides, and without what only repeats a default, as main.sh does."""
+    flags: list[list[str]] = []
+    for word in argv:
+        if word.startswith("--") or not flags:
+            flags.append([])
+        flags[-1].append(word)
+    defaults = {name: str(field.default) for name, field in RunConfig.model_fields.items()}
+    last = {words[0]: words for words in flags if words[0] != "--explore"}
+    return [
+        word
+        for words in flags
+        if last.get(words[0], words) is words and defaults.get(words[0][2:].replace("-", "_")) != " ".join(words[1:])
+        for word in words
+    ]
 
 
 def execute(config: RunConfig, job: Job, command: str) -> None:
@@ -92,7 +109,7 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
         except (Interrupted, BudgetReached) as exc:
             raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
         if config.export_journal:
-            folder.journal.export(config.export_journal, config.recorded())
+            folder.journal.export(config.export_journal, config.determining())
     say(text)
     if summary:
         check_outcome(config, summary)

@@ -212,11 +212,6 @@ class RunConfig(BaseModel):
         return 64 if self.batch_size == "auto" else max(4, self.batch_size)
 
     @property
-    def race_width(self) -> int:
-        """Groups of ten dev rows that keep the endpoint busy while candidates are measured."""
-        return 6 if self.batch_size == "auto" else max(1, self.batch_size // 10)
-
-    @property
     def key_names(self) -> tuple[str, ...]:
         """The environment variables that hold the keys of both LLMs."""
         return tuple(config.api_key_env or DEEPSEEK_KEY for config in (self.evol_llm_config, self.optim_llm_config))
@@ -242,15 +237,9 @@ class RunConfig(BaseModel):
             settings[name] = getattr(self, name).model_dump(mode="json", exclude=LLM_HOW_NOT_WHAT)
         return settings
 
-    def recorded(self) -> dict[str, Any]:
-        """What an exported journal says of the run that it comes from, so that a replay makes the same calls."""
-        return self.determining() | self.model_dump(mode="json", include=REPLAYED_TOO)
-
 
 LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
 OF_FINAL_RUN = ("seed", "offline", "breadth", "keep_generations", "judge", "generations", "attempts")
-# What a replay repeats besides: the order in which candidates are measured depends on the batch size.
-REPLAYED_TOO = {"batch_size"}
 HOW_NOT_WHAT = {
     *("engine", "ray_address"),
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),

@@ -119,8 +119,9 @@ class _Stage:
 
     def _tell(self) -> None:
         figures = self._figures()
-        text = ", ".join(f"{name} {value}" for name, value in figures.items() if name not in ("stage", "of"))
-        log.info("%s: %s of %d", self._title, text, self._total, extra={"figures": figures})
+        others = (f"{name} {value}" for name, value in figures.items() if name not in ("stage", "rows", "of"))
+        text = f"{self._title}: {self._rows} of {self._total} rows, {', '.join(others)}"
+        log.info("%s", text, extra={"figures": figures})
 
     def _figures(self) -> dict[str, Any]:
         ledger, seconds = self._ledger, time.monotonic() - self._started

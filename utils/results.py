@@ -104,7 +104,7 @@ def reject(outcome: RowOutcome) -> Reject:
     return Reject(
         id=outcome.seed.id,
         seed_instruction=outcome.seed.text,
-        instruction=trajectory.final if trajectory.stages else None,
+        instruction=trajectory.rejected or (trajectory.final if trajectory.stages else None),
         response=outcome.answer.text if outcome.answer else None,
         reply=trajectory.reply,
         reason=outcome.verdict.reason or "",

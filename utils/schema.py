@@ -176,12 +176,16 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """All stages of one seed. `stopped` says why evolving ended early; `reply` is then the raw text."""
+    """All stages of one seed. `stopped` says why evolving ended early.
+
+    Then `rejected` is the rewrite that broke a rule, and `reply` the raw text of one that could not be read.
+    """
 
     seed: SeedInstruction
     stages: tuple[Rewrite, ...] = ()
     stopped: Verdict | None = None
     reply: str | None = None
+    rejected: str | None = None
 
     @property
     def final(self) -> str:

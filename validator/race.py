@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from utils.schema import CandidateScore, Outcome, RowOutcome, SeedInstruction
-from validator.score import WORST
+from validator.score import WORST, is_measured
 
 
 def bounds(outcomes: Sequence[RowOutcome], total: int) -> tuple[Fraction, Fraction]:
@@ -20,9 +20,10 @@ def bounds(outcomes: Sequence[RowOutcome], total: int) -> tuple[Fraction, Fracti
     failed = sum(outcome.verdict.failed for outcome in outcomes)
     judged = sum(outcome.verdict.outcome is not Outcome.UNSCORED for outcome in outcomes)
     rest = total - len(outcomes)
-    if not judged:  # in the end nothing may be judged at all, which is worse than any rate, as in exact_rate
-        return (Fraction(0) if rest else WORST), WORST
-    return Fraction(failed, judged + rest), Fraction(failed + rest, judged + rest)
+    lowest = Fraction(failed, judged + rest) if is_measured(judged + rest, total) else WORST
+    # At worst all the rest fails; or is never judged, which is worse still where too few are judged by now.
+    highest = Fraction(failed + rest, judged + rest) if is_measured(judged, total) else WORST
+    return lowest, highest
 
 
 class Race:

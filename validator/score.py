@@ -5,12 +5,20 @@ from fractions import Fraction
 
 from utils.schema import Candidate, CandidateScore, RowOutcome, Trajectory
 
-WORST = Fraction(2)  # worse than any failure rate: not a single row was judged
+WORST = Fraction(2)  # worse than any failure rate: too few rows were judged
 
 
 def exact_rate(score: CandidateScore) -> Fraction:
-    """Lambda as a fraction, so that equal means equal; worse than any rate where nothing was judged."""
-    return Fraction(score.failed, score.judged) if score.judged else WORST
+    """Lambda as a fraction, so that equal means equal.
+
+    Worse than any rate where fewer than half of the rows could be judged: a few rows, and luck, must not win.
+    """
+    return Fraction(score.failed, score.judged) if is_measured(score.judged, len(score.outcomes)) else WORST
+
+
+def is_measured(judged: int, rows: int) -> bool:
+    """Were enough of the rows judged for a failure rate that can be compared?"""
+    return judged > 0 and 2 * judged >= rows
 
 
 def leaders(scores: Sequence[CandidateScore]) -> list[CandidateScore]:

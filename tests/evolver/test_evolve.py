@@ -82,7 +82,10 @@ def test_a_stage_that_cannot_be_used_ends_the_trajectory_and_says_why(reply, out
     trajectory = grow(llm, rounds=3, check=lambda parent, rewrite: "the rule" if rewrite == "broken" else None)
     assert (trajectory.stopped.outcome, trajectory.stopped.reason) == (outcome, reason)
     assert [stage.instruction for stage in trajectory.stages] == ["first"]
-    assert trajectory.reply == (reply.text or None)
+    if reason == "the rule":  # it could be read: the rewrite itself is kept
+        assert (trajectory.rejected, trajectory.reply) == ("broken", None)
+    else:
+        assert (trajectory.rejected, trajectory.reply) == (None, reply.text or None)
     assert len(llm.asked) == 2
 
 

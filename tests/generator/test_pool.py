@@ -91,7 +91,7 @@ def test_what_did_not_pass_stays_as_its_parent_and_is_tried_again_next_round(fat
 def test_a_row_that_never_passes_is_tried_from_its_seed_in_every_round():
     pool = Pool({(0, generation): "lost" for generation in (1, 2, 3)})
     outcomes = pool.run(rows=1)
-    assert {parent for parent in pool.parents.values()} == {seeds(1)[0].text}
+    assert set(pool.parents.values()) == {seeds(1)[0].text}
     assert [(o.generation, o.verdict) for o in outcomes] == [(n, failed("lost")) for n in (1, 2, 3)]
 
 

@@ -141,10 +141,10 @@ def test_tagging_asks_for_ten_instructions_at_a_time():
 
 def test_a_comparison_plans_every_run_and_explores_once():
     config = config_of(*EXPLORE, "--compare", "auto,evol-instruct")
-    lines = [line.title for line in planned(config)]
-    assert lines.count("explore") == 1
-    assert lines.count("final: evolve") == 2
-    assert lines.count("final: equality") == lines.count("analyze") == 1
+    titles = [line.title for line in planned(config)]
+    assert titles.count("explore") == 1
+    assert titles.count("final: evolve") == 2
+    assert titles.count("final: equality") == titles.count("analyze") == 1
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,8 @@ def test_the_size_of_the_seeds():
 
 def test_longer_seeds_make_longer_prompts():
     config = config_of("--max-steps", "0")
-    short, long = (
-        Planner(config, seed_size([seed(text)]), methods_at_hand(config), {}).stages() for text in ("a" * 40, "a" * 4000)
-    )
+    sizes = (seed_size([seed("a" * length)]) for length in (40, 4000))
+    short, long = (Planner(config, size, methods_at_hand(config), {}).stages() for size in sizes)
     assert all(one.input_tokens < other.input_tokens for one, other in zip(short, long, strict=True))
 
 
@@ -212,7 +211,8 @@ def test_the_table_adds_up_and_says_what_it_assumes():
     head, *rows, total = table.splitlines()
     assert head.split()[:2] == ["stage", "calls"]
     assert len(rows) == len(lines)
-    assert total.split()[:3] == ["all", *(f"{sum(getattr(line, end) for line in lines):,}" for end in ("least", "most"))]
+    least, most = sum(line.least for line in lines), sum(line.most for line in lines)
+    assert total.split()[:3] == ["all", f"{least:,}", f"{most:,}"]
     assert {len(row) for row in (head, *rows, total)} == {len(head)}
     for word in ("4 ASCII characters", "at 10 requests in flight", "evolve 350", "at most"):
         assert word in said
