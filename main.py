@@ -371,7 +371,8 @@ async def tag_samples(kit: Kit, rows: Spool) -> str:
     )  # a seed once, not per generation
     drawn = sample_ids(first_of_each, size, seed)
     texts = [rows.get(key)[1]["seed_instruction"] for key in drawn]
-    evolved = sample_ids((key for key, kind in kinds.items() if kind == "evolved"), size, seed)
+    # As many rows as seeds: diversity falls as a sample grows.
+    evolved = sample_ids((key for key, kind in kinds.items() if kind == "evolved"), len(drawn), seed)
     tagged = await tag(kit.optim, [*texts, *(rows.get(key)[1]["instruction"] for key in evolved)])
     return TagComparison.of(tagged[: len(drawn)], tagged[len(drawn) :]).model_dump_json(indent=2) + "\n"
 

@@ -31,6 +31,7 @@ class Ledger:
     rate_limited_seconds: float = 0.0
     in_flight: int = 0
     _reserved: Decimal = Decimal(0)
+    _before: tuple[int, Decimal] = (0, Decimal(0))  # calls and cost that ledgers before this one took of the budget
 
     @property
     def calls(self) -> int:
@@ -51,7 +52,8 @@ class Ledger:
     def remaining(self) -> "Ledger":
         """An empty ledger whose budget is what this one has left."""
         calls = None if self.max_calls is None else self.max_calls - self.calls
-        return Ledger(calls, None if self.max_cost is None else self.max_cost - self.cost)
+        cost = None if self.max_cost is None else self.max_cost - self.cost
+        return Ledger(calls, cost, _before=(self._before[0] + self.calls, self._before[1] + self.cost))
 
     def add(self, other: "Ledger") -> None:
         """Take over what another ledger has booked."""
@@ -66,13 +68,15 @@ class Ledger:
     def reserve(self, request: Request, config: LLMConfig) -> Decimal:
         """Set aside what the request may cost; raises BudgetReached when the budget does not hold it."""
         if self.max_calls is not None and self.calls + self.in_flight >= self.max_calls:
-            raise BudgetReached(f"the budget of --max-calls {self.max_calls} is used up; raise it to go on")
+            given = self.max_calls + self._before[0]
+            raise BudgetReached(f"the budget of --max-calls {given} is used up; raise it to go on")
         estimate = Decimal(0)
         if self.max_cost is not None:
             estimate = config.cost(estimated_tokens(request), self._expected_output(request))
             if self.cost + self._reserved + estimate > self.max_cost:
-                spent = f"{self.cost:.4f} spent, and the next call may cost {estimate:.4f}"
-                raise BudgetReached(f"the budget of --max-cost {self.max_cost} is used up ({spent}); raise it to go on")
+                given = self.max_cost + self._before[1]
+                spent = f"{self.cost + self._before[1]:.4f} spent, and the next call may cost {estimate:.4f}"
+                raise BudgetReached(f"the budget of --max-cost {given} is used up ({spent}); raise it to go on")
         self._reserved += estimate
         self.in_flight += 1
         return estimate

@@ -156,7 +156,7 @@ class Planner:
         if rounds == 0:
             unanswered = rows - size.referenced
             answers = self._line("answer", "respond", unanswered, unanswered * config.attempts, size.mean)
-            return [answers, *self._tagging(rows, size.mean)]
+            return [answers, *self._tagging(size.mean)]
         kept = rounds if config.keeps_generations else 1
         judges = kept * groups * (config.judge == "all")
         equals = kept * groups * (config.method == EVOL_INSTRUCT)
@@ -167,14 +167,13 @@ class Planner:
             self._line("final: judge", "judge", judges, 3 * judges * config.attempts, pairs),
             self._line("final: equality", "equal", equals, equals * config.attempts, pairs),
             self._line("final: answer", "respond", rows * kept, rows * kept * config.attempts, size.mean * GROWTH),
-            *self._tagging(rows * kept, grown),
+            *self._tagging(grown),
         ]  # fmt: skip
 
-    def _tagging(self, evolved: int, mean: float) -> list[PlannedStage]:
-        """`evolved` rows of `mean` tokens, and the seeds, as far as they are sampled."""
+    def _tagging(self, mean: float) -> list[PlannedStage]:
+        """A sample of seeds, and one of evolved rows of `mean` tokens that is as large."""
         config = self._config
-        sampled = min(config.tag_size, self._size.rows) + min(config.tag_size, evolved)
-        calls = ceil(sampled / GROUP) * config.tag
+        calls = ceil(2 * min(config.tag_size, self._size.rows) / GROUP) * config.tag
         return [self._line("tagging", "tag", calls, 3 * calls, GROUP * mean)]
 
 

@@ -118,6 +118,21 @@ def test_a_budget_that_is_used_up_says_what_to_do(ledger):
     assert ledger.in_flight == 0
 
 
+def test_what_is_left_of_a_budget_speaks_of_the_whole():
+    last = Ledger(max_calls=6, max_cost=6 * TYPICAL_COST)
+    for _ in range(2):
+        for _ in range(3):
+            last.release(last.reserve(REQUEST, PRICED))
+            last.paid(REQUEST, TYPICAL, PRICED)
+        last = last.remaining()
+    assert (last.calls, last.max_calls, last.max_cost) == (0, 0, 0)
+    with pytest.raises(BudgetReached, match="--max-calls 6 is used up"):
+        last.reserve(REQUEST, PRICED)
+    last.max_calls = None
+    with pytest.raises(BudgetReached, match=rf"--max-cost {6 * TYPICAL_COST} is used up \(0\.0008 spent"):
+        last.reserve(REQUEST, PRICED)
+
+
 # --- Accounts --------------------------------------------------------------------------------------
 
 
