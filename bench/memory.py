@@ -32,7 +32,9 @@ def main() -> None:
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            measured = run_main(folder, parquet(folder, rows), None, "--max-overlap", options.max_overlap, "--no-report")
+            measured = run_main(
+                folder, parquet(folder, rows), None, "--max-overlap", options.max_overlap, "--no-report"
+            )
             journal = (folder / "result.run" / "journal.sqlite").stat().st_size / 2**20
             per_row = 1000 * measured.wall / rows
             lines.append([rows, f"{measured.peak:.0f}", f"{measured.wall:.1f}", f"{per_row:.2f}", f"{journal:.0f}"])
