@@ -21,24 +21,18 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from analyzer import analyze, compare, equal, judge, sample_ids, tag
+from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import (
-    ExploreOptions,
     Hands,
     PartJournal,
     PartRows,
     Parts,
     Roles,
     answer,
-    explore,
     groups_of_ten,
-    render,
     run_group,
     run_pool,
-    seed_records,
-    tree_from_json,
-    tree_to_json,
 )
 from optimizer import optimize
 from utils.command import Job, run_command
@@ -362,14 +356,13 @@ async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: fl
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
     """Complexity and diversity of samples of seeds and of evolved rows, tagged together, as JSON."""
+    from analyzer.tag import sample_ids, tag
     from utils.measures.tags import TagComparison
 
     size, seed = kit.config.tag_size, kit.config.seed
     kinds = {key: kind for key, (kind, _) in rows.items() if kind != "set_aside"}
-    first_of_each = (
-        key for key in kinds if key % max(1, kit.config.generations) == 0
-    )  # a seed once, not per generation
-    drawn = sample_ids(first_of_each, size, seed)
+    # A seed counts once, however many generations of it are rows.
+    drawn = sample_ids((key for key in kinds if key % max(1, kit.config.generations) == 0), size, seed)
     texts = [rows.get(key)[1]["seed_instruction"] for key in drawn]
     # As many rows as seeds: diversity falls as a sample grows.
     evolved = sample_ids((key for key, kind in kinds.items() if kind == "evolved"), len(drawn), seed)
@@ -392,6 +385,9 @@ async def open_kit(config: RunConfig, folder: RunFolder, ledger: Ledger) -> Asyn
 
 async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
     """Seeds from exploring the domains of `--explore`; the trees are kept, so that they can be deepened later."""
+    from generator.explore import ExploreOptions, explore
+    from generator.explore_tree import render, seed_records, tree_from_json, tree_to_json
+
     config = kit.config
     options = ExploreOptions(config.explore_depth, config.explore_breadth, config.explore_samples, config.max_overlap)
     known = [tree_from_json(line, str(folder.path / TREES)) for line in folder.read_lines(TREES)]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from generator.group import groups_of_ten
 from generator.parts import Completions, PartJournal, Parts, Rows, Task
@@ -39,12 +40,17 @@ Build = Callable[[PartJournal, Ledger], Hands]  # opens the LLMs of one worker
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far the run is, as the desk sees it; `spent` is what was booked since the desk was last asked."""
+    """How far the run is, as the desk sees it.
+
+    `quiet` are the seconds since anything was heard, `silent` the actors that fell silent with work in hand, and
+    `spent` is what was booked, both since the desk was last asked.
+    """
 
     finished: int
     rows: int
     failed: int
-    silent: float
+    quiet: float
+    silent: tuple[Any, ...]
     suspects: tuple[int, ...]
     error: AutoEvolError | None
     spent: Ledger
@@ -53,13 +59,15 @@ class State:
 class Desk:
     """Hands out partitions, files their results, and counts how often each was begun."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, silence: float) -> None:
+        self._parts, self._silence = parts, silence
+        self._workers: dict[str, Any] = {}
+        self._heard: dict[str, float] = {}  # of workers with work in hand
+        self._last = time.monotonic()
         self._environment: dict[str, str] = {}
         self._begun: Counter[int] = Counter()
         self._suspects: set[int] = set()
         self._error: AutoEvolError | None = None
-        self._heard = time.monotonic()
         self._finished = self._rows = self._failed = 0
         self._spent = Ledger()
 
@@ -67,12 +75,18 @@ class Desk:
         """The keys that workers need: handed from process to process, so that no file and no log of Ray has them."""
         self._environment = environment
 
-    def environment(self) -> dict[str, str]:
+    def enter(self, worker: str, actor: Any) -> dict[str, str]:
+        """A worker is there: the environment for it."""
+        self._last = time.monotonic()
+        self._workers[worker] = actor
         return self._environment
 
-    def begin(self, number: int) -> Task | None:
+    def workers(self) -> list[Any]:
+        return list(self._workers.values())
+
+    def begin(self, number: int, worker: str) -> Task | None:
         """What is to do for a partition; None where it is done, suspect, or the run is stopping."""
-        self.alive()
+        self.alive(worker, True)
         if self._error or number in self._suspects or self._parts.counts(number):
             return None
         if self._begun[number] == TRIES:
@@ -83,7 +97,7 @@ class Desk:
 
     def file(self, number: int, rows: Rows, completions: Completions, spent: Ledger) -> None:
         """A partition's results."""
-        self.alive()
+        self._last = time.monotonic()
         self._spent.add(spent)
         if not self._parts.counts(number):
             counts = self._parts.finish(number, rows, completions)
@@ -93,7 +107,7 @@ class Desk:
 
     def doubt(self, number: int, spent: Ledger) -> None:
         """A partition on which the program itself failed."""
-        self.alive()
+        self._last = time.monotonic()
         self._spent.add(spent)
         self._suspects.add(number)
 
@@ -103,14 +117,20 @@ class Desk:
         self._parts.keep(number, completions)
         self._error = self._error or error
 
-    def alive(self) -> None:
-        self._heard = time.monotonic()
+    def alive(self, worker: str, busy: bool) -> None:
+        self._last = time.monotonic()
+        if busy:
+            self._heard[worker] = self._last
+        else:
+            self._heard.pop(worker, None)
 
     def state(self) -> State:
         spent, self._spent = self._spent, Ledger()
-        silent = time.monotonic() - self._heard
+        now = time.monotonic()
+        silent = [worker for worker, heard in self._heard.items() if now - heard > self._silence]
+        actors = tuple(self._workers.pop(worker) for worker in silent if self._heard.pop(worker))
         suspects = tuple(sorted(self._suspects))
-        return State(self._finished, self._rows, self._failed, silent, suspects, self._error, spent)
+        return State(self._finished, self._rows, self._failed, now - self._last, actors, suspects, self._error, spent)
 
 
 class Worker:
@@ -121,6 +141,7 @@ class Worker:
         self._journal = PartJournal()
         self._opening: asyncio.Task[Hands] | None = None
         self._in_hand: set[int] = set()
+        self._name = uuid4().hex
 
     async def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         for number in batch["part"]:
@@ -131,7 +152,7 @@ class Worker:
         # In the actor's own event loop, where the connections belong.
         self._opening = self._opening or asyncio.ensure_future(self._open())
         hands = await asyncio.shield(self._opening)
-        task = await self._desk.begin.remote(number)
+        task = await self._desk.begin.remote(number, self._name)
         if task is None:
             return
         self._in_hand.add(number)
@@ -149,26 +170,28 @@ class Worker:
             self._in_hand.discard(number)
 
     async def _open(self) -> Hands:
-        os.environ.update(await self._desk.environment.remote())
+        import ray
+
+        actor = ray.get_runtime_context().current_actor
+        os.environ.update(await self._desk.enter.remote(self._name, actor))
         self._heart = asyncio.ensure_future(self._beat())
         return self._build(self._journal, self._ledger)
 
     async def _beat(self) -> None:
         while True:
-            if self._in_hand:
-                self._desk.alive.remote()
+            self._desk.alive.remote(self._name, bool(self._in_hand))
             await asyncio.sleep(HEARTBEAT)
 
 
 class Lone:
     """An actor to try suspect rows in: what takes it down takes nothing else down."""
 
-    def __init__(self, build: Build, desk: Any) -> None:
-        self._build, self._desk = build, desk
+    def __init__(self, build: Build) -> None:
+        self._build = build
 
-    async def do(self, task: Task) -> tuple[Rows, Completions, Ledger]:
+    async def do(self, task: Task, environment: dict[str, str]) -> tuple[Rows, Completions, Ledger]:
         """The rows of `task`, all its completions, and what was spent on them."""
-        os.environ.update(await self._desk.environment.remote())
+        os.environ.update(environment)
         journal, ledger = PartJournal(), Ledger()
         rows = await do_groups(task, self._build(journal, ledger).work, journal)
         return rows, task.completions, taken(ledger)

@@ -2,9 +2,9 @@
 
 Groups of ten stay as row order fixes them, so the records are those of a run on one machine, whatever the number of
 nodes and the order in which partitions finish. Workers ask for less than one CPU each and may stand anywhere: when
-a node dies, those that stood there find a place on the others, which Ray would wait for otherwise. A pass over the
-partitions that falls silent is ended and begun again with those that are left; a partition that takes its worker
-down again and again is cut in halves, down to the row that does it.
+a node dies, those that stood there find a place on the others, which Ray would wait for otherwise. A worker that falls
+silent is started anew, and what a pass over the partitions leaves is passed over again; a partition that takes its
+worker down again and again is cut in halves, down to the row that does it.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,11 @@ CPUS = 0.1  # of a worker: less than one, so that a node that dies does not take
 REQUESTS_AT_LEAST = 64  # in flight per worker, before there are more workers than nodes
 BLOCKS = 2_000  # tasks of Ray Data at most; each does one partition or several
 POLL = 0.5  # seconds
-SILENCE = 60.0  # seconds without a sign of any worker after which a pass is begun again
+SILENCE = 60.0  # seconds without a sign of a worker that has work in hand, after which it is started anew
+QUIET = 600.0  # seconds without a sign of anyone after which the run stops
 PATIENCE = 30.0  # seconds for an answer of the desk, and for partitions in hand when the run stops
 BARREN_PASSES = 3  # passes without a single finished partition after which the run stops
-ALONE = 3600.0  # seconds for rows that are tried by themselves
+ALONE = 1800.0  # seconds for rows that are tried by themselves
 
 
 @dataclass(frozen=True)
@@ -167,25 +168,37 @@ class _Pass:
         self._share = share_of(work.requests, work.ledger)
         self._build = work.build(self._share.workers, self._share.requests)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here).remote(parts)
-        names = [name for name in cluster.environment if name in os.environ]
-        self._desk.set_environment.remote({name: os.environ[name] for name in names})
+        self._desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here).remote(parts, SILENCE)
+        self._environment = {name: os.environ[name] for name in cluster.environment if name in os.environ}
+        self._desk.set_environment.remote(self._environment)
         self._rows = self._failed = 0
         self._fault: Exception | None = None
+        self._lone: Any = None
 
     async def run(self) -> None:
         """Until all partitions are finished or suspect, or nothing is heard any more. Raises what stopped a worker."""
         log.info("%d partitions over %d Ray workers", len(self._todo), self._share.workers)
         stream = threading.Thread(target=self._stream, daemon=True)
         stream.start()
-        state = await self._watch(stream)
-        if state.error:
-            await asyncio.to_thread(stream.join, PATIENCE)  # others keep what they have paid for
-            self._book(await self._state())
-            raise _as_whole(state)
+        try:
+            state = await self._watch(stream)
+            if state.error:
+                await asyncio.to_thread(stream.join, PATIENCE)  # others keep what they have paid for
+                self._book(await self._state())
+                raise _as_whole(state)
+        finally:
+            self._end(stream)
         for number in state.suspects:
             await asyncio.to_thread(self._settle, number)
         self._book(await self._state())
+
+    def _end(self, stream: threading.Thread) -> None:
+        """Have Ray Data come to an end before the connection does: without workers it gives up."""
+        with suppress(ray.exceptions.RayError, TimeoutError):
+            if stream.is_alive():
+                for actor in ray.get(self._desk.workers.remote(), timeout=PATIENCE):
+                    ray.kill(actor, no_restart=True)
+                stream.join(PATIENCE)
 
     def _stream(self) -> None:
         """Ray Data's part, in a thread of its own: it blocks. Rows do not come this way, only partition numbers."""
@@ -229,9 +242,11 @@ class _Pass:
                 if self._fault:
                     log.warning("Ray Data gave up: %s", " ".join(str(self._fault).split())[:300])
                 return state
-            if state.silent > SILENCE:
-                log.warning("nothing heard of any Ray worker for %.0f s: beginning again with the rest", state.silent)
-                return replace(state, suspects=())
+            for actor in state.silent:
+                log.warning("a Ray worker has been silent for %.0f s: starting it anew", SILENCE)
+                ray.kill(actor, no_restart=False)
+            if state.quiet > QUIET:
+                raise EndpointError(f"no Ray worker could be heard for {QUIET:.0f} s; look at the cluster, run again")
             await asyncio.sleep(POLL)
 
     async def _state(self) -> State:
@@ -263,22 +278,24 @@ class _Pass:
         if len(seeds) == 1:
             log.warning("row %d crashes its worker: rejected", seeds[0].id)
             return [self._crashed(seeds[0])]
-        groups = list(groups_of_ten(seeds)) if len(seeds) > GROUP_SIZE else [[seed] for seed in seeds]
-        halves = groups[: len(groups) // 2], groups[len(groups) // 2 :]
-        return [row for half in halves for row in self._cut_down([s for group in half for s in group], completions)]
+        groups = list(groups_of_ten(seeds))
+        middle = len(groups) // 2 * GROUP_SIZE
+        pieces = [seeds[:middle], seeds[middle:]] if middle else [[seed] for seed in seeds]
+        return [row for piece in pieces for row in self._cut_down(piece, completions)]
 
     def _alone(self, task: Task) -> Rows | None:
-        """The rows of `task`, done in an actor of its own; None where it went down."""
-        actor = ray.remote(Lone).options(num_cpus=CPUS, max_restarts=0).remote(self._build, self._desk)
+        """The rows of `task`, done in an actor that does nothing else; None where it went down."""
+        if self._lone is None:
+            self._lone = ray.remote(Lone).options(num_cpus=CPUS, max_restarts=0).remote(self._build)
         try:
-            rows, completions, spent = ray.get(actor.do.remote(task), timeout=ALONE)
+            rows, completions, spent = ray.get(self._lone.do.remote(task, self._environment), timeout=ALONE)
         except AutoEvolError as exc:  # as Ray wraps it, with a traceback for its text
             raise getattr(exc, "cause", exc) from exc
         except (ray.exceptions.RayError, TimeoutError) as exc:
-            log.info("an actor of its own went down: %s", type(exc).__name__)
+            log.info("%d rows took their actor down: %s", len(task.seeds), type(exc).__name__)
+            ray.kill(self._lone)
+            self._lone = None
             return None
-        finally:
-            ray.kill(actor)
         task.completions.update(completions)
         self._work.ledger.add(spent)
         return rows

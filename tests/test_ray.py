@@ -1,5 +1,6 @@
 """The final run on a real Ray cluster of three nodes on this machine: same rows, whatever dies on the way."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from generator import Hands, Parts
+from tests.builders import seeds as seeds_of
 from tests.command import finish, run, start
 from tests.fakes import Act, MisbehavingServer, Received
 from tests.offline_server import offline_reply
+from utils.ledger import Ledger
+from utils.results import set_aside_record
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
 
@@ -122,3 +127,46 @@ def test_a_node_that_dies_and_a_driver_that_dies_change_nothing(machines, seeds,
         assert (ran.code, len(server.received)) == (0, sum(again.values())), ran.err
         assert f"0 made, {len(wanted)} from the journal" in ran.out
     assert_same(tmp_path, reference)
+
+
+# --- Without the rest of the program ----------------------------------------------------------------
+
+POISON, SLEEPY = "Name 9 rivers.", "Name 17 rivers."
+
+
+def hands_of(slept: Path, journal: object, ledger: Ledger) -> Hands:
+    """Work that kills its process at one row, and blocks it at another the first time."""
+
+    async def work(group):
+        if any(seed.text == POISON for seed in group):
+            os._exit(1)
+        if any(seed.text == SLEEPY for seed in group) and not slept.exists():
+            slept.touch()
+            time.sleep(1000)
+        return [(seed.id, set_aside_record(seed.id, seed.text, "fine")) for seed in group]
+
+    async def drain():
+        """Nothing is under way."""
+
+    return Hands(work, drain)
+
+
+def test_a_row_that_crashes_workers_is_rejected_and_silence_is_ended(machines, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SILENCE", 6.0)
+    count, parts = 40, Parts(tmp_path / "parts")
+    slept, told = tmp_path / "slept", Counter()
+
+    def done(rows: int, failed: int) -> None:
+        told.update(rows=rows)
+
+    def build(workers: int, requests: int | None):
+        return lambda journal, ledger: hands_of(slept, journal, ledger)
+
+    work = engine.Work(build, "a test", 8, Ledger(), done)
+    cluster = engine.Cluster(machines.address)
+    running = engine.scale_out(cluster, work, parts, seeds_of(count), count)
+    layout = asyncio.run(asyncio.wait_for(running, 120))
+    reasons = {record["id"]: record["reason"] for n in range(len(layout.first_ids)) for _, record in parts.rows(n)}
+    assert reasons == dict.fromkeys(range(count), "fine") | {7: "crashed"}
+    assert slept.exists()
+    assert told["rows"] == count

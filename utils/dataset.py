@@ -252,9 +252,11 @@ def _read_parquet(source: SeedSource, path: Path) -> Iterator[dict[str, Any]]:
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH, columns=_needed(source, file.schema_arrow.names)):
+        with ParquetFile(path, buffer_size=CHUNK, pre_buffer=False) as file:  # not a whole row group in memory
+            columns = _needed(source, file.schema_arrow.names)
+            for batch in file.iter_batches(BATCH, columns=columns, use_threads=False):
                 yield from batch.to_pylist()
+        pyarrow.default_memory_pool().release_unused()
     except pyarrow.ArrowException as exc:
         raise DataError(f"{path} is not a valid Parquet file ({_brief(exc)}): write or copy it again") from exc
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from utils.errors import DataError
 from utils.ledger import Ledger
 
@@ -23,6 +21,8 @@ class _ThroughBar(logging.StreamHandler):
     """Writes log lines above a progress bar, not through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
         with tqdm.external_write_mode(file=sys.stderr):
             super().emit(record)
 
@@ -98,8 +98,11 @@ class _Stage:
         self._rows = self._failed = 0
         self._shown = self._started = time.monotonic()
         self._before = (ledger.calls, ledger.journaled)
-        bar = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(total=total, desc=title, unit="row", leave=False, file=sys.stderr) if bar else None
+        self._bar = None
+        if sys.stderr.isatty() and not quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc=title, unit="row", leave=False, file=sys.stderr)
 
     def done(self, rows: int, failed: int) -> None:
         self._rows += rows

@@ -6,8 +6,7 @@ from random import Random
 
 import pytest
 
-from analyzer import sample_ids, tag
-from analyzer.tag import MOST, read_tags
+from analyzer.tag import MOST, read_tags, sample_ids, tag
 from tests.builders import HOSTILE
 from tests.fakes import Asked, ScriptedLLM
 from utils.measures.tags import LONGEST, Tags, fold, measure_tags, merge_similar

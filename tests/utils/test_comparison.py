@@ -18,13 +18,14 @@ from utils.summary import summarize
 PLACES = {name: place for place, name in enumerate(COLUMNS)}
 
 
-def compared(folder, method: str, verdicts: list[Verdict], added: str, cost: str = "0") -> Compared:
-    """A run over as many rows as there are verdicts, whose rewrites add the same words."""
+def compared(folder, method: str, verdicts: list[Verdict], *added: str, cost: str = "0") -> Compared:
+    """A run over as many rows as there are verdicts, whose rewrites add the same words, round by round."""
     ledger = Ledger()
     ledger.stages["evolve"] = StageUse(1_200, 34, 0, Usage(100_000, 2_345), Decimal(cost))
     with Spool(folder / "rows") as rows:
         for start, verdict in zip(seeds(len(verdicts)), verdicts, strict=True):
-            trajectory = evolved(start, f"{start.text} {added}")
+            texts = (" ".join((start.text, *added[:rounds])) for rounds in range(1, len(added) + 1))
+            trajectory = evolved(start, *texts)
             rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         measures = measure_run(record for _, record in rows.items())
         return Compared(method=method, summary=summarize(rows, [], [], ledger, 1.0), measures=measures)
@@ -33,7 +34,7 @@ def compared(folder, method: str, verdicts: list[Verdict], added: str, cost: str
 @pytest.fixture
 def runs(tmp_path) -> list[Compared]:
     """One that keeps three of four rows and adds as many words as there were, and one that keeps none."""
-    good = compared(tmp_path, "auto", [PASSED] * 3 + [failed("lost")], "Say why.", "1.25")
+    good = compared(tmp_path, "auto", [PASSED] * 3 + [failed("lost")], "Say why.", cost="1.25")
     return [good, compared(tmp_path, "evol-instruct", [failed("equal")] * 3 + [failed("lost")], "Say why.")]
 
 
@@ -58,13 +59,19 @@ def test_each_figure_stands_under_its_name(runs):
     assert (of_second["rows"], of_second["retention"]) == ("0/4", "0.0%")
 
 
-def test_length_and_overlap_are_those_of_the_last_generation(runs):
+def test_length_and_overlap_are_those_of_the_rewrites(runs):
     seed_tokens, tokens = 3, 5  # `Name 2 rivers.` and `Name 2 rivers. Say why.`
     row = comparison_text(runs).splitlines()[1].split()
     assert row[PLACES["length growth"]] == f"{tokens / seed_tokens:.2f}x"
     assert row[PLACES["to parent"]] == f"{2 * seed_tokens / (seed_tokens + tokens):.2f}"
     assert row[PLACES["to nearest"]] == "0.80"  # all but the number
     assert row[PLACES["distinct-1"]] == f"{7 / 15:.3f}"  # name, rivers, say, why and three numbers
+
+
+def test_of_several_rounds_the_last_one_counts(tmp_path):
+    row = comparison_text([compared(tmp_path, "auto", [PASSED] * 3, "Say why.", "Say when.")]).splitlines()[1].split()
+    assert row[PLACES["length growth"]] == f"{7 / 3:.2f}x"
+    assert row[PLACES["to parent"]] == f"{2 * 5 / (5 + 7):.2f}"
 
 
 def test_what_has_no_row_left_has_no_length_and_no_overlap(runs):

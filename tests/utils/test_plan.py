@@ -111,6 +111,7 @@ def test_the_lines_of_learning():
     assert lines["analyze"] == (15, 15)
     assert lines["optimize"] == (15, 45)
     assert lines["validate: evolve"] == lines["validate: answer"] == (50 + 3 * (4 * 10 + 50), 50 + 15 * 50)
+    assert lines["validate: judge"] == (32, 3 * 16 * 5)
     assert lines["validate: compare"] == (0, 75)
 
 

@@ -54,7 +54,8 @@ def test_each_further_method_differs_from_all_that_were_chosen_not_only_from_the
 
 
 def test_equally_different_ones_are_told_apart_by_their_failure_rate():
-    assert chosen(2, measured("worse", "b", 6), measured("better", "b", 5)) == ["winner", "better"]
+    assert chosen(2, measured("one", "b", 6), measured("other", "b", 5)) == ["winner", "other"]
+    assert chosen(2, measured("one", "b", 5), measured("other", "b", 6)) == ["winner", "one"]
 
 
 def test_the_order_in_which_candidates_were_measured_changes_nothing():
