@@ -125,7 +125,7 @@ def _digest_of_prompts() -> str:
 def connected(cluster: Cluster) -> Iterator[None]:
     """A connection to the cluster; everything that runs there for us ends with it."""
     for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters comes as an exception
     address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     if address != "local" and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # in a Ray job the code is there

@@ -11,7 +11,10 @@ import pytest
 from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, make_folder, rejected, set_aside
 from utils.config import parse_arguments
 from utils.errors import DataError
+from utils.measures.run import measure_run
+from utils.measures.tags import TagComparison
 from utils.report.markup import Html, script_data, tag
+from utils.report.measured import measured
 from utils.report.page import HERE
 from utils.report.repeat import repeat_command
 from utils.report.rows import LONGEST, read_rows
@@ -422,3 +425,14 @@ def test_words_are_marked(old, new, marked):
 def test_kept_and_added_words_are_the_new_text(old, new):
     pieces = word_pieces(old, new)
     assert "".join(text for kind, text in pieces if kind != "-") == new
+
+
+@pytest.mark.parametrize(("lang", "title"), [("en", "Intention tags (InsTag)"), ("ko", "의도 태그(InsTag)")])
+def test_tag_figures_stand_beside_the_measures(lang, title):
+    tags = TagComparison.of([("a",), ("a", "b")], [("a", "b", "c"), ("d",)])
+    measures = measure_run([["evolved", evolved(0, "Name two rivers and compare them.")]], finder=lambda _: None)
+    words = Words(lang)
+    assert title not in str(measured(measures, words))
+    shown = str(measured(measures, words, tags))
+    assert title in shown
+    assert "1.5" in shown  # complexity of the seeds: 3 tags over 2 instructions

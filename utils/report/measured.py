@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from utils.measures.model import DataSetMeasures, Distribution, RunMeasures
+from utils.measures.tags import TagComparison
 from utils.report.charts import histogram
 from utils.report.formats import number, percent
 from utils.report.markup import Html, tag
@@ -14,7 +15,7 @@ Show = Callable[[DataSetMeasures], str | tuple[str, str] | None]
 """What a cell says of a set: a figure, or a figure and a note in small print."""
 
 
-def measured(measures: RunMeasures | None, words: Words) -> Html:
+def measured(measures: RunMeasures | None, words: Words, tags: TagComparison | None = None) -> Html:
     """Nothing but a line where the run was not measured."""
     title = words("measures")
     if measures is None or not measures.seeds.rows:
@@ -26,9 +27,22 @@ def measured(measures: RunMeasures | None, words: Words) -> Html:
         title,
         _table(sets, names, words),
         tag("p", words("measures_note"), class_="quiet"),
+        *(_tagged(tags, words) if tags else ()),
         *_distributions(sets, names, words),
         *_pairs(sets, names, words),
     )
+
+
+def _tagged(tags: TagComparison, words: Words) -> Iterator[Html]:
+    """The paper's own figures, of samples of seeds and of evolved rows that were tagged together."""
+    sets = (tags.seeds, tags.evolved)
+    head = tag("tr", tag("th", words("tags")), *(tag("th", words(name), scope="col") for name in ("seeds", "evolved")))
+    lines = [
+        _line(words("t_complexity"), [number(each.complexity) for each in sets]),
+        _line(words("t_diversity"), [number(each.diversity) for each in sets]),
+        _line(words("t_tagged"), [number(each.tagged) for each in sets]),
+    ]
+    yield scrolled(tag("table", tag("thead", head), tag("tbody", *lines)))
 
 
 def _groups(words: Words) -> dict[str, list[tuple[str, Show]]]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from utils.errors import DataError
 from utils.measures.model import RunMeasures
+from utils.measures.tags import TagComparison
 from utils.summary import Summary
 
 T = TypeVar("T", bound=BaseModel)
@@ -49,6 +50,7 @@ class RunFiles:
     methods: tuple[MeasuredMethod, ...]
     best_method: str | None
     measures: RunMeasures | None
+    tags: TagComparison | None = None
 
     @property
     def used(self) -> frozenset[str]:
@@ -60,12 +62,14 @@ def read_run(folder: Path) -> RunFiles:
     """The files of a run folder. Raises DataError where summary or configuration is missing, or a file is torn."""
     methods = _optional(folder / "methods.jsonl") or ""
     measures = _optional(folder / "measures.json")
+    tags = _optional(folder / "tags.json")
     return RunFiles(
         summary=_parsed(Summary, folder / "summary.json", _required(folder / "summary.json")),
         flags=_flags(folder / "config.json"),
         methods=tuple(_parsed(MeasuredMethod, folder / "methods.jsonl", line) for line in methods.split("\n") if line),
         best_method=_optional(folder / "best_method.txt"),
         measures=None if measures is None else _parsed(RunMeasures, folder / "measures.json", measures),
+        tags=None if tags is None else _parsed(TagComparison, folder / "tags.json", tags),
     )
 
 

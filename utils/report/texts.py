@@ -116,6 +116,10 @@ _UI: dict[str, tuple[str, str]] = {
     "m_language_shares": ("Languages", "언어 비율"),
     "m_script_shares": ("Scripts", "문자 비율"),
     "median": ("median {median}", "중앙값 {median}"),
+    "tags": ("Intention tags (InsTag)", "의도 태그(InsTag)"),
+    "t_complexity": ("Complexity: tags per instruction", "복잡도: 지시문당 태그 수"),
+    "t_diversity": ("Diversity: different tags per instruction", "다양성: 지시문당 서로 다른 태그 수"),
+    "t_tagged": ("Instructions tagged", "태그를 단 지시문 수"),
     "measures_note": (
         "Means, with medians in small print. Distinct-n falls as a set grows: compare sets of similar size.",
         "큰 글씨는 평균, 작은 글씨는 중앙값입니다. Distinct-n은 데이터가 커질수록 낮아지므로 크기가 비슷한 집합끼리 "
