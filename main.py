@@ -90,6 +90,7 @@ from validator import (
 
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
+MOST_STEPS = 12  # in the paper accuracy falls again after so many
 TREES = "explored.jsonl"
 Case = tuple[Trajectory, Finding | None]
 AllRows = Spool | PartRows
@@ -319,6 +320,8 @@ async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
     config = kit.config
     if config.method != "auto" or config.max_steps == 0:
         return Learned(methods_at_hand(config))
+    if config.max_steps > MOST_STEPS:
+        log.warning("more than %d steps tend to over-optimize the method (see the paper)", MOST_STEPS)
     train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
     return await learn_method(kit, seeds.get(train_ids), seeds.get(dev_ids))
 
