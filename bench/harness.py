@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -104,8 +103,3 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Non
     print(f"\n{title}")
     for row in cells:
         print("  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
-
-
-def children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime

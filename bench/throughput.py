@@ -19,16 +19,20 @@ def reference(folder: Path, seeds: Path, url: str, concurrency: int) -> Measured
     return timed(command, folder)
 
 
+def one_run(folder: Path, seeds: Path, url: str, concurrency: int, judge: str | None) -> Measured:
+    """One run of the program; of the reference where `judge` is None."""
+    if judge is None:
+        return reference(folder, seeds, url, concurrency)
+    flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1", "--no-report")
+    return run_main(folder, seeds, url, *flags)
+
+
 def share(rows: int, concurrency: int, draw: int, judge: str | None) -> tuple[float, float, float]:
     """Share of the limit, CPU ms per call, and wall seconds of one run; judge None is the reference."""
     with tempfile.TemporaryDirectory() as name, server(draw=draw) as running:
         folder = Path(name)
         seeds = write_seeds(folder / "seeds.jsonl", rows)
-        if judge is None:
-            measured = reference(folder, seeds, running.url, concurrency)
-        else:
-            flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1", "--no-report")
-            measured = run_main(folder, seeds, running.url, *flags)
+        measured = one_run(folder, seeds, running.url, concurrency, judge)
         stats = running.stats()
         limit = stats["latency"] / concurrency
         return limit / measured.wall, 1000 * measured.cpu / stats["requests"], measured.wall
@@ -43,11 +47,7 @@ def no_latency(rows: int, concurrency: int) -> list[list[str]]:
             with tempfile.TemporaryDirectory() as name, server(median=0) as running:
                 folder = Path(name)
                 seeds = write_seeds(folder / "seeds.jsonl", count)
-                if judge is None:
-                    measured = reference(folder, seeds, running.url, concurrency)
-                else:
-                    flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1", "--no-report")
-                    measured = run_main(folder, seeds, running.url, *flags)
+                measured = one_run(folder, seeds, running.url, concurrency, judge)
                 costs.append((measured.cpu, measured.wall, running.stats()["requests"]))
         (cpu0, wall0, calls0), (cpu1, wall1, calls1) = costs
         calls = calls1 - calls0
