@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from utils.errors import ConfigError, EndpointError
 from utils.schema import Sampling
+from utils.storage import holds_password
 
 EVOL_INSTRUCT = "evol-instruct"
 DEEPSEEK_URL = "https://api.deepseek.com"
@@ -173,6 +174,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.save_path.name!r}")
         if self.data_path and self.explore:
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
+        if self.data_path and holds_password(self.data_path):
+            raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
         if not self.data_path and not self.explore and not self.offline:
             raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
         self._check_engine()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.dataset import READERS
+from utils.dataset.files import READERS, File
 from utils.errors import DataError
 
 LONGEST = 20_000  # characters of a text that are kept in memory
@@ -73,7 +73,7 @@ def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     if path.suffix != ".parquet":
-        yield from READERS[path.suffix](path)
+        yield from READERS[path.suffix](File(str(path)))
         return
     from pyarrow.parquet import ParquetFile
 
