@@ -19,23 +19,13 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
-from generator import (
-    Hands,
-    PartJournal,
-    PartRows,
-    Parts,
-    Roles,
-    answer,
-    groups_of_ten,
-    run_group,
-    run_pool,
-)
+from generator import Roles, answer, groups_of_ten, run_group, run_pool
 from optimizer import optimize
-from utils.command import Job, run_command
+from utils.command import Job, run_command, seed_sources
 from utils.concurrency import for_each, together
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
@@ -48,10 +38,8 @@ from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     Record,
-    evolved_records,
     method_record,
     outcome_record,
-    rejected_records,
     set_aside_record,
     set_near_copies_aside,
     write_rows,
@@ -70,6 +58,7 @@ from utils.schema import (
 )
 from utils.spool import Spool
 from utils.summary import Summary, as_text, changes, rate_text, summarize
+from utils.tally import Finished
 from validator import (
     FINAL_FATAL,
     LEARNING_FATAL,
@@ -88,12 +77,14 @@ from validator import (
     with_equality,
 )
 
+if TYPE_CHECKING:
+    from generator.scale_out import ClusterSeeds, Hands, PartJournal
+
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
 MOST_STEPS = 12  # in the paper accuracy falls again after so many
 TREES = "explored.jsonl"
 Case = tuple[Trajectory, Finding | None]
-AllRows = Spool | PartRows
 
 
 async def learn_method(kit: Kit, train: Sequence[SeedInstruction], dev: Sequence[SeedInstruction]) -> Learned:
@@ -194,47 +185,64 @@ async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[Candidate
     return best_of([best, *scores], margins)
 
 
-async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool, folder: Folder) -> AllRows:
-    """Evolve and answer the whole data set, in groups of ten that know nothing of each other: all its rows."""
+async def generate(
+    kit: Kit, seeds: SeedSet | ClusterSeeds, methods: Sequence[Method], rows: Spool, folder: Folder
+) -> Finished:
+    """Evolve and answer the whole data set, in groups of ten that know nothing of each other, and drop near copies."""
     config = kit.config
-    chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
     total = min(TEST_RUN_ROWS, len(seeds)) if config.test_run else len(seeds)
-
-    async def work(group: Sequence[SeedInstruction]) -> None:
-        records = await group_records(kit, group, methods)
-        rows.put_many(records)
-        kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
-
     with kit.display.stage("evolving", total):
-        if config.engine == "ray":
-            return await generate_on_ray(kit, chosen, total, methods, rows, folder)
+        if not isinstance(seeds, SeedSet):
+            return await generate_on_ray(kit, seeds, methods, rows, folder)
+
+        async def work(group: Sequence[SeedInstruction]) -> None:
+            records = await group_records(kit, group, methods)
+            rows.put_many(records)
+            kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
+
+        chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
         await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
-    return rows
+    if not config.test_run:
+        aside = (set_aside_record(row.id, row.text, row.reason) for row in seeds.set_aside)
+        rows.put_many((config.row_key(record["id"], 1), [kind, record]) for kind, record in aside)
+    if config.max_overlap < 1:
+        set_near_copies_aside(rows, seeds, config.max_overlap)
+    return Finished.on(rows)
 
 
 async def generate_on_ray(
-    kit: Kit, seeds: Iterable[SeedInstruction], total: int, methods: Sequence[Method], rows: Spool, folder: Folder
-) -> PartRows:
-    """The same on a Ray cluster: its rows are partitions in the run folder, and those that `rows` holds."""
-    from generator.scale_out import Cluster, Work, scale_out
+    kit: Kit, seeds: ClusterSeeds, methods: Sequence[Method], rows: Spool, folder: Folder
+) -> Finished:
+    """The same on a Ray cluster, where rows go from store to store; `rows` takes what measures and report need."""
+    from generator.scale_out import Work, scale_out
 
-    config, parts = kit.config, Parts(folder.path.absolute() / "parts")
+    config = kit.config
     work = Work(
         build=lambda workers, requests: partial(open_hands, config.for_worker(workers, requests), tuple(methods)),
         fingerprint=f"{config.of_final_run()} {[method.id for method in methods]}",
         requests=None if config.batch_size == "auto" else config.batch_size,
+        rows_of_seed=config.rows_of_seed,
         ledger=kit.ledger,
+        key_of=partial(config.row_key, generation=1),
         done=kit.display.done,
     )
-    layout = await scale_out(Cluster(config.ray_address, config.key_names), work, parts, seeds, total)
-    return PartRows(parts, layout, rows, config.generations)
+    roots = (config.on_store(folder.path), config.on_store(folder.partitions))
+    limit = TEST_RUN_ROWS if config.test_run else None
+    published = await scale_out(seeds, work, roots, config.max_overlap, rows, limit)
+    return Finished(published.tally, rows, published.evolved, published.rejected)
 
 
 def open_hands(config: RunConfig, methods: Sequence[Method], journal: PartJournal, ledger: Ledger) -> Hands:
     """What one worker of a cluster works with; `config` is its share of the whole."""
+    from generator.scale_out import Hands
+
     evol, optim = open_llms(config, journal, ledger)
     kit = Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
-    return Hands(partial(group_records, kit, methods=methods), lambda: together(evol.drain(), optim.drain()))
+    return Hands(
+        work=partial(group_records, kit, methods=methods),
+        drain=lambda: together(evol.drain(), optim.drain()),
+        key_of=partial(config.row_key, generation=1),
+    )
 
 
 async def group_records(
@@ -308,14 +316,14 @@ class Learned:
 
 
 class Ran(NamedTuple):
-    """What a run came to, and all its rows."""
+    """What a run came to, and its rows."""
 
     summary: Summary
     learned: Learned
-    rows: AllRows
+    finished: Finished
 
 
-async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
+async def find_methods(kit: Kit, seeds: SeedSet | ClusterSeeds) -> Learned:
     """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = kit.config
     if config.method != "auto" or config.max_steps == 0:
@@ -333,28 +341,24 @@ def methods_at_hand(config: RunConfig) -> Sequence[Method]:
     return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
 
 
-async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: float) -> Ran:
+async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spool, started: float) -> Ran:
     """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
     config = kit.config
-    set_aside = [] if config.test_run else seeds.set_aside
-    rows.put_many((config.row_key(row.id, 1), set_aside_record(row.id, row.text, row.reason)) for row in set_aside)
-
     learned = await find_methods(kit, seeds)
     tried = ((candidate, complexity_score(candidate.score.outcomes)) for candidate in learned.history)
     folder.write_lines("methods.jsonl", (method_record(candidate, complexity) for candidate, complexity in tried))
     if config.method != EVOL_INSTRUCT:
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
-    rows = await generate(kit, seeds, learned.methods, rows, folder)
-    if config.max_overlap < 1:
-        set_near_copies_aside(rows, seeds, config.max_overlap)
-    write_rows(folder.result, evolved_records(rows))
-    folder.write_lines("rejects.jsonl", rejected_records(rows))
+    finished = await generate(kit, seeds, learned.methods, rows, folder)
+    if not config.in_partitions:
+        write_rows(folder.result, finished.evolved())
+        folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
         folder.write("tags.json", await tag_samples(kit, rows))
-    summary = summarize(rows, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
+    summary = summarize(finished.tally, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
-    return Ran(summary, learned, rows)
+    return Ran(summary, learned, finished)
 
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
@@ -386,7 +390,7 @@ async def open_kit(config: RunConfig, folder: RunFolder, ledger: Ledger) -> Asyn
         await close_llms(evol, optim)
 
 
-async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
+async def explored(kit: Kit, folder: RunFolder) -> list[SeedSource]:
     """Seeds from exploring the domains of `--explore`; the trees are kept, so that they can be deepened later."""
     from generator.explore import ExploreOptions, explore
     from generator.explore_tree import render, seed_records, tree_from_json, tree_to_json
@@ -402,23 +406,35 @@ async def explored_seeds(kit: Kit, folder: RunFolder, scratch: Path) -> SeedSet:
     folder.write_lines("seeds.jsonl", seed_records(trees))
     if not any(seed_records(trees)):
         raise EndpointError("exploring brought no instructions; see run.log, then run again")
-    seeds = load_seeds([SeedSource(str(folder.path / "seeds.jsonl"))], scratch / "seeds.sqlite")
-    check(config, seeds)
-    return seeds
+    return [SeedSource(str(folder.path / "seeds.jsonl"))]
 
 
-async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, spent: Ledger) -> str:
+async def open_seeds(
+    config: RunConfig, sources: Sequence[SeedSource], folder: RunFolder, scratch: Path
+) -> SeedSet | ClusterSeeds:
+    """The seed set: read here, or by the Ray cluster, which is then connected to until the seeds are closed."""
+    if config.engine == "local":
+        return load_seeds(sources, scratch / "seeds.sqlite")
+    from generator.scale_out import Cluster, read_seeds
+
+    cluster = Cluster(config.ray_address, config.variables, folder.path / JOURNAL)
+    return await read_seeds(cluster, sources, config.on_store(folder.path), scratch)
+
+
+async def compare_methods(
+    config: RunConfig, seeds: SeedSet | ClusterSeeds, folder: RunFolder, scratch: Path, spent: Ledger
+) -> str:
     """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
     from utils.comparison import Compared, comparison_text, write_comparison
     from utils.measures.run import measure_run
 
     compared = []
     for number, of_one in enumerate(each_method(config), start=1):
-        place = folder.below(f"compare/{number}", config.save_path.suffix)
+        place = folder.below(f"compare/{number}", config.result.suffix)
         async with open_kit(of_one, folder, spent.remaining()) as kit:
             with Spool(scratch / "compared.sqlite") as rows:
                 ran = await run(kit, seeds, place, rows, time.monotonic())
-                measures = measure_run(record for _, record in ran.rows.items())
+                measures = measure_run(record for _, record in rows.items())
         spent.add(kit.ledger)
         compared.append(Compared(method=of_one.method, summary=ran.summary, measures=measures))
     folder.write("compare.json", write_comparison(compared))
@@ -428,18 +444,23 @@ async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, 
 async def work(
     config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path
 ) -> tuple[str, Summary | None]:
-    """The job of the command: explore if there are no seeds yet, then run, or compare several runs."""
+    """The job of the command: find seeds if there are none yet, then run, or compare several runs."""
     started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
     if seeds is None:
-        async with open_kit(config, folder, ledger) as kit:
-            seeds = await explored_seeds(kit, folder, scratch)
+        sources = seed_sources(config)
+        if config.explore:
+            async with open_kit(config, folder, ledger) as kit:
+                sources = await explored(kit, folder)
+        seeds = await open_seeds(config, sources, folder, scratch)
     with seeds:
+        check(config, seeds)
         if config.compare:
             return await compare_methods(config, seeds, folder, scratch, ledger), None
         async with open_kit(config, folder, ledger) as kit:
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
-                await write_outputs(config, folder, seeds, ran.rows, ran.summary, ran.learned.methods)
+                methods = ran.learned.methods
+                await write_outputs(config, folder, ran.finished, seeds.extra, ran.summary, methods)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary
@@ -467,7 +488,7 @@ def each_method(config: RunConfig) -> list[RunConfig]:
     return [run.model_copy(update={"explore": ()}) if number else run for number, run in enumerate(runs)] or [config]
 
 
-def check(config: RunConfig, seeds: SeedSet) -> None:
+def check(config: RunConfig, seeds: SeedSet | ClusterSeeds) -> None:
     """Say before anything costs that there are too few seeds, or no such method file."""
     for of_one in each_method(config):
         methods_at_hand(of_one)

@@ -5,19 +5,6 @@ Exploring (`generator.explore`) and the cluster (`generator.scale_out`) are impo
 
 from generator.answer import answer
 from generator.group import GROUP_SIZE, Roles, groups_of_ten, run_group
-from generator.parts import PartJournal, PartRows, Parts
 from generator.pool import run_pool
-from generator.ray_actors import Hands
 
-__all__ = [
-    "GROUP_SIZE",
-    "Hands",
-    "PartJournal",
-    "PartRows",
-    "Parts",
-    "Roles",
-    "answer",
-    "groups_of_ten",
-    "run_group",
-    "run_pool",
-]
+__all__ = ["GROUP_SIZE", "Roles", "answer", "groups_of_ten", "run_group", "run_pool"]

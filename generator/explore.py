@@ -76,7 +76,7 @@ class _Texts:
         self._rows = count()  # each text is a row of its own
         self._folded: set[str] = set()
         for text in known:
-            self._copies.add_seed(next(self._rows), text)
+            self._copies.add(next(self._rows), text)
             self._folded.add(text.casefold())
 
     def take(self, text: str) -> bool:

@@ -8,17 +8,35 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
-from generator import Hands, Parts
 from tests.builders import seeds as seeds_of
-from tests.command import finish, run, start
-from tests.fakes import Act, MisbehavingServer, Received
+from tests.command import failed, finish, run, start
+from tests.fakes import Act, MisbehavingServer, Received, dead_url
+from tests.hub_stub import HubStub, Repo
+from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
+from utils.dataset import SeedSource
+from utils.journal import request_key
 from utils.ledger import Ledger
-from utils.results import set_aside_record
+from utils.results import outcome_record, parquet_bytes, parquet_rows
+from utils.schema import (
+    PASSED,
+    Answer,
+    Message,
+    Request,
+    Rewrite,
+    RowOutcome,
+    Sampling,
+    SeedInstruction,
+    Trajectory,
+)
+from utils.spool import Spool
+from utils.storage import ObjectStore
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
 
@@ -26,13 +44,23 @@ from generator import scale_out as engine  # isort: skip - before all of Ray, wh
 from ray import cloudpickle
 from ray.cluster_utils import Cluster as Machines
 
+from generator.scale_out import final_run, publish
+
 ROWS = 200
 FINAL = ("--max-steps", "0", "--no-report", "--batch-size", "12")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # tests are not shipped to workers
 
 
 @pytest.fixture(scope="module")
-def machines() -> Iterator[Machines]:
+def variables() -> Iterator[dict[str, str]]:
+    """What opens an object store, here and on the cluster."""
+    with object_store() as opening, environment(opening):
+        yield dict(opening)
+
+
+@pytest.fixture(scope="module")
+def machines(variables) -> Iterator[Machines]:
+    """Three nodes of one CPU each."""
     cluster = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(num_cpus=1)
@@ -40,23 +68,33 @@ def machines() -> Iterator[Machines]:
     cluster.shutdown()
 
 
+TOPICS = ("rivers in winter", "tax law", "jazz", "how bread rises", "orbits", "soil", "old bridges")
+TEXTS = [f"Explain {TOPICS[n % 7]} to reader {n} of group {n * n % 97}, in {n % 5 + 2} steps." for n in range(ROWS)]
+TEXTS[60:60] = ["", TEXTS[3]]  # two rows that are no seeds
+THIRDS = (TEXTS[:70], TEXTS[70:140], TEXTS[140:])
+
+
+def lines_of(texts: list[str]) -> str:
+    return "".join(json.dumps({"instruction": text}) + "\n" for text in texts)
+
+
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("seeds") / "seeds.jsonl"
-    topics = ("rivers in winter", "tax law", "jazz", "how bread rises", "orbits", "soil", "old bridges")
-    lines = (f"Explain {topics[n % 7]} to reader {n} of group {n * n % 97}, in {n % 5 + 2} steps." for n in range(ROWS))
-    path.write_text("".join(json.dumps({"instruction": line}) + "\n" for line in lines), encoding="utf-8")
-    return path
+def seeds(tmp_path_factory) -> str:
+    """A glob of three files."""
+    folder = tmp_path_factory.mktemp("seeds")
+    for number, texts in enumerate(THIRDS):
+        (folder / f"{number}.jsonl").write_text(lines_of(texts), encoding="utf-8")
+    return str(folder / "*.jsonl")
 
 
 def slowly(received: Received) -> Act:
     return offline_reply(received).after(0.02)
 
 
-def flags(seeds: Path, url: str, name: str, *more: str) -> tuple[str, ...]:
-    llm = (f"base_url={url}", "model=served", "seed=7")
-    to = ("--data-path", str(seeds), "--save-path", name)
-    return (*to, *FINAL, "--evol-llm-config", *llm, "--optim-llm-config", *llm, *more)
+def flags(seeds: str, name: str, *urls: str) -> tuple[str, ...]:
+    llm = (*(f"base_url={url}" for url in urls), "model=served", "seed=7")
+    to = ("--data-path", seeds, "--save-path", name)
+    return (*to, *FINAL, "--evol-llm-config", *llm, "--optim-llm-config", *llm)
 
 
 def on(machines: Machines) -> tuple[str, ...]:
@@ -64,18 +102,30 @@ def on(machines: Machines) -> tuple[str, ...]:
 
 
 def finished(folder: Path) -> int:
-    return len(list(folder.glob("x.run/parts/done/*.json")))
+    return len(list(folder.glob("x.run/done/*.json")))
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    limit = time.monotonic() + seconds
+def wait_until(driver: Popen, holds: Callable[[], bool]) -> None:
+    """Until it holds, which it has to while `driver` still runs."""
+    limit = time.monotonic() + 60
     while not holds():
+        assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < limit, "waited in vain"
         time.sleep(0.02)
 
 
-def asked(server: MisbehavingServer) -> Counter[str]:
-    return Counter(json.dumps(received.body, sort_keys=True) for received in server.received)
+def keys_of(wanted: Counter[str]) -> set[str]:
+    """The keys under which the answers to these requests are recorded."""
+    keys = set()
+    for body in map(json.loads, wanted):
+        messages = tuple(Message(turn["role"], turn["content"]) for turn in body["messages"])
+        sampling = Sampling(body.get("temperature"), body.get("top_p"), None, 7)
+        keys.add(request_key(Request("evolve", body["model"], messages, sampling, str(body["seed"] - 7))).hex())
+    return keys
+
+
+def asked(*servers: MisbehavingServer) -> Counter[str]:
+    return Counter(json.dumps(received.body, sort_keys=True) for server in servers for received in server.received)
 
 
 @pytest.fixture(scope="module")
@@ -83,50 +133,120 @@ def local(seeds, tmp_path_factory) -> tuple[Path, Counter[str]]:
     """The run on one machine, and what it asked for."""
     folder = tmp_path_factory.mktemp("local")
     with MisbehavingServer(offline_reply) as server:
-        ran = run(folder, *flags(seeds, server.url, "x.json"))
+        ran = run(folder, *flags(seeds, "x.json", server.url))
         assert ran.code == 0, ran.err
         return folder, asked(server)
+
+
+def summary(folder: Path) -> dict:
+    return json.loads((folder / "x.run/summary.json").read_text())
+
+
+def assert_same_counts(folder: Path, local: Path) -> None:
+    ours, theirs = summary(folder), summary(local)
+    for name in ("rows_in", "evolved", "eliminated", "set_aside", "unavailable", "retention"):
+        assert ours[name] == theirs[name], name
+    assert list(ours["set_aside"].values()) == [1, 1]
+    assert ours["eliminated"]["near_copy"]
 
 
 def assert_same(folder: Path, local: Path) -> None:
     for name in ("x.json", "x.run/rejects.jsonl"):
         assert (folder / name).read_bytes() == (local / name).read_bytes(), name
-    ours, theirs = (json.loads((path / "x.run/summary.json").read_text()) for path in (folder, local))
-    for name in ("rows_in", "evolved", "eliminated", "set_aside", "unavailable", "retention"):
-        assert ours[name] == theirs[name], name
+    assert_same_counts(folder, local)
 
 
-def test_a_node_that_dies_and_a_driver_that_dies_change_nothing(machines, seeds, local, tmp_path):
+def records_of(path: Path) -> list[dict]:
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def test_a_budget_a_node_that_dies_and_a_driver_that_dies_change_nothing(machines, local, tmp_path):
+    """Seeds from a private data set of the Hub. No worker asks beyond its share, and no answer is asked for again."""
     reference, wanted = local
-    with MisbehavingServer(slowly) as server:
-        words = flags(seeds, server.url, "x.json", *on(machines))
-        driver = start(tmp_path, *words)
-        wait_until(lambda: driver.poll() is not None or finished(tmp_path) >= 2)
-        assert driver.poll() is None, driver.communicate()
+    halves = {"train-0.jsonl": TEXTS[:100], "train-1.jsonl": TEXTS[100:]}
+    repo = Repo({name: lines_of(part).encode() for name, part in halves.items()}, private=True)
+    token = "hf_aTokenOfTests"
+    with HubStub({"org/seeds": repo}, tokens=(token,)) as hub, MisbehavingServer(slowly) as server:
+        opening = {"HF_ENDPOINT": hub.url, "MY_HF_TOKEN": token, "HF_HOME": str(tmp_path / "cache")}
+        words = (*flags("org/seeds", "x.json", server.url), *on(machines))
+        ran = run(tmp_path, *words, "--max-calls", "150", env=opening)
+        assert "the budget is used up by a worker" in failed(ran, 5)
+        assert "all answers are kept, continue with: sh main.sh" in ran.last_line
+        assert 100 <= len(server.received) <= 150
+        assert max(asked(server).values()) == 1
+
+        driver = start(tmp_path, *words, env=opening)
+        wait_until(driver, lambda: finished(tmp_path) >= 6)
         machines.remove_node(machines.list_all_nodes()[-1], allow_graceful=False)
         at_death = finished(tmp_path)
-        wait_until(lambda: finished(tmp_path) >= at_death + 4)
+        wait_until(driver, lambda: finished(tmp_path) >= at_death + 4)
         os.kill(driver.pid, signal.SIGKILL)
         driver.communicate()
         machines.add_node(num_cpus=1)
 
-        kept = finished(tmp_path)
-        before = server.received.copy()
-        ran = finish(start(tmp_path, *words))
+        ran = run(tmp_path, *words, env=opening)
         assert ran.code == 0, ran.err
         again = asked(server)
-        assert_same(tmp_path, reference)
         assert set(again) == set(wanted)
+        # What was in flight when a node, and then all, died: four calls of a worker, twelve of all of them.
+        assert sum(again.values()) - len(again) <= 4 + 12
         assert server.most_in_flight <= 12
-        paid_twice = sum(again.values()) - len(again)
-        in_flight = 3 * engine.partitions_at_once(engine.Share(3, 4), 10) * 30  # workers, partitions, calls of each
-        assert paid_twice <= 2 * in_flight
-        assert len(server.received) - len(before) <= len(wanted) - kept * 20
-
-        ran = run(tmp_path, *words[:-1], "127.0.0.1:9")  # nothing is left to do: no cluster is needed
-        assert (ran.code, len(server.received)) == (0, sum(again.values())), ran.err
-        assert f"0 made, {len(wanted)} from the journal" in ran.out
+        assert token not in ran.out + ran.err
     assert_same(tmp_path, reference)
+
+
+def test_from_an_object_store_to_an_object_store(machines, variables, local, tmp_path):
+    """In partitions, over two servers of which one goes away, interrupted: rows, rejects, answers end as Parquet."""
+    reference, wanted = local
+    root = f"s3://bucket/{tmp_path.name}"
+    store = ObjectStore(root)
+    for number, texts in enumerate(THIRDS):
+        rows = [{"instruction": text} for text in texts]
+        store.write(f"in/{number}.parquet", parquet_bytes(rows, {"instruction": str}))
+
+    with MisbehavingServer(slowly) as one:
+        with MisbehavingServer(slowly) as other:
+            words = (*flags(f"{root}/in/*.parquet", f"{root}/out/x.parquet", one.url, other.url), *on(machines))
+            driver = start(tmp_path, *words, env=variables)
+            wait_until(driver, lambda: len(other.received) > 60)
+        at_death = len(one.received)
+        wait_until(driver, lambda: len(one.received) > at_death + 60)
+        driver.send_signal(signal.SIGTERM)
+        assert "all answers are kept" in failed(finish(driver), 130)
+        ran = run(tmp_path, *words, env=variables)
+    assert ran.code == 0, ran.err
+    assert f"-> {root}/out/x.parquet" in ran.out
+    again = asked(one, other)
+    assert set(again) == set(wanted)
+    assert sum(again.values()) - len(again) <= 12 + 12  # in flight when a server went away, and at the signal
+
+    def stored(folder: str) -> list[dict]:
+        names = [name for name in store.names(folder) if name.endswith(".parquet")]
+        return [row for name in names for row in parquet_rows(store.read(name))]
+
+    def by_id(record: dict) -> int:
+        return record["id"]
+
+    assert sorted(stored("out/x.parquet"), key=by_id) == records_of(reference / "x.json")
+    assert sorted(stored("out/x.run/rejects"), key=by_id) == records_of(reference / "x.run/rejects.jsonl")
+    assert {record["key"] for record in stored("out/x.run/journal")} == keys_of(wanted)
+    assert "out/x.parquet/_SUCCESS" in store.names("out")
+    assert_same_counts(tmp_path, reference)
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_what_cannot_be_reached_or_used_is_one_line(seeds, tmp_path):
+    with dead_url() as dead:
+        words = flags(seeds, "x.json", dead)
+        ran = run(tmp_path, *words, "--engine", "ray", "--ray-address", "127.0.0.1:9")
+        assert "cannot use the Ray cluster at 127.0.0.1:9" in failed(ran, 3)
+        (tmp_path / "x.parquet").mkdir()
+        (tmp_path / "x.parquet/mine.txt").write_text("")
+        ran = run(tmp_path, *flags(seeds, "x.parquet", dead), "--engine", "ray")
+        assert "holds mine.txt, which no run has written" in failed(ran, 2)
+        ran = run(tmp_path, *flags(seeds, "s3://bucket/x.json", dead), "--engine", "ray")
+        assert "takes the partitions of --save-path NAME.parquet" in failed(ran, 2)
 
 
 # --- Without the rest of the program ----------------------------------------------------------------
@@ -134,7 +254,13 @@ def test_a_node_that_dies_and_a_driver_that_dies_change_nothing(machines, seeds,
 POISON, SLEEPY = "Name 9 rivers.", "Name 17 rivers."
 
 
-def hands_of(slept: Path, journal: object, ledger: Ledger) -> Hands:
+def rewrite_of(seed: SeedInstruction) -> str:
+    """Every third row becomes what the row before it has become."""
+    number = seed.id if seed.id % 3 else seed.id - 1
+    return " ".join(f"{word}{number}" for word in ("alpha", "beta", "gamma", "delta", "epsilon"))
+
+
+def hands_of(slept: Path) -> engine.Hands:
     """Work that kills its process at one row, and blocks it at another the first time."""
 
     async def work(group):
@@ -143,34 +269,95 @@ def hands_of(slept: Path, journal: object, ledger: Ledger) -> Hands:
         if any(seed.text == SLEEPY for seed in group) and not slept.exists():
             slept.touch()
             time.sleep(1000)
-        return [(seed.id, set_aside_record(seed.id, seed.text, "fine")) for seed in group]
+        rows = []
+        for seed in group:
+            trajectory = Trajectory(seed, (Rewrite(rewrite_of(seed), "m"),))
+            rows.append((seed.id, outcome_record(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a")), "m")))
+        return rows
 
     async def drain():
         """Nothing is under way."""
 
-    return Hands(work, drain)
+    return engine.Hands(work, drain, lambda row_id: row_id)
 
 
-@pytest.mark.skipif(
-    "RAY_ALL" not in os.environ,
-    reason="taking a crashing row apart outlasts its time limit now and then; RAY_ALL=1 runs it",
-)
-def test_a_row_that_crashes_workers_is_rejected_and_silence_is_ended(machines, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "SILENCE", 6.0)
-    count, parts = 40, Parts(tmp_path / "parts")
-    slept, told = tmp_path / "slept", Counter()
+@pytest.fixture
+def scaled(machines, tmp_path) -> Callable[..., tuple[engine.Published, Counter, dict[int, list]]]:
+    """Runs forty seeds through the cluster: what was published, what was told, and the gathered rows by key."""
+    (tmp_path / "seeds.jsonl").write_text(lines_of([seed.text for seed in seeds_of(40)]))
 
-    def done(rows: int, failed: int) -> None:
-        told.update(rows=rows)
+    def scale(elsewhere: bool = False, build=None) -> tuple[engine.Published, Counter, dict[int, list]]:
+        told: Counter[str] = Counter()
+        slept = tmp_path / "slept"
+        work = engine.Work(
+            build=build or (lambda workers, requests: lambda journal, ledger: hands_of(slept)),
+            fingerprint="a test",
+            requests=8,
+            rows_of_seed=1,
+            ledger=Ledger(),
+            key_of=lambda row_id: row_id,
+            done=lambda rows, lost: told.update(rows=rows, lost=lost),
+        )
+        cluster = engine.Cluster(machines.address, (), tmp_path / "journal.sqlite")
+        if elsewhere:
+            here = cluster.place
+            cluster.place = lambda root: replace(here(root), mark="a folder that no other process sees")
+        (tmp_path / "x.run").mkdir(exist_ok=True)
+        roots = (str(tmp_path / "x.run"), str(tmp_path / "x.run/result"))
+
+        async def running() -> engine.Published:
+            sources = [SeedSource(str(tmp_path / "seeds.jsonl"))]
+            with await engine.read_seeds(cluster, sources, roots[0], tmp_path) as found:
+                return await engine.scale_out(found, work, roots, 0.7, rows)
+
+        with Spool(tmp_path / "rows") as rows:
+            published = asyncio.run(asyncio.wait_for(running(), 120))
+            return published, told, dict(rows.items())
+
+    return scale
+
+
+def test_a_row_that_crashes_workers_is_rejected_and_silence_is_ended(scaled, tmp_path, monkeypatch):
+    monkeypatch.setattr(final_run, "SILENCE", 5.0)
+    monkeypatch.setattr(publish, "SEEDS_OF_SHARD", 15)  # two shards for the near copies
+    published, told, rows = scaled()
+    crashed = {7}
+    copies = {n for n in range(3, 40, 3) if n - 1 not in crashed} - crashed
+    reasons = {key: record["reason"] for key, (kind, record) in rows.items() if kind == "eliminated"}
+    assert reasons == dict.fromkeys(copies, "near_copy") | dict.fromkeys(crashed, "crashed")
+    assert (tmp_path / "slept").exists()
+    assert (told["rows"], told["lost"]) == (40, 1)
+    assert published.tally.by_reason("eliminated") == Counter(reasons.values())
+    assert [record["id"] for record in published.evolved()] == sorted(set(range(40)) - set(reasons))
+    assert [record["id"] for record in published.rejected()] == sorted(reasons)
+
+
+def test_nodes_that_see_no_folder_in_common_write_by_way_of_the_driver(scaled, tmp_path):
+    """And what is finished is not done again."""
+    (tmp_path / "slept").touch()
+    asked_again = tmp_path / "asked again"
 
     def build(workers: int, requests: int | None):
-        return lambda journal, ledger: hands_of(slept, journal, ledger)
+        def opened(journal, ledger) -> engine.Hands:
+            hands = hands_of(tmp_path / "slept")
 
-    work = engine.Work(build, "a test", 8, Ledger(), done)
-    cluster = engine.Cluster(machines.address)
-    running = engine.scale_out(cluster, work, parts, seeds_of(count), count)
-    layout = asyncio.run(asyncio.wait_for(running, 120))
-    reasons = {record["id"]: record["reason"] for n in range(len(layout.first_ids)) for _, record in parts.rows(n)}
-    assert reasons == dict.fromkeys(range(count), "fine") | {7: "crashed"}
-    assert slept.exists()
-    assert told["rows"] == count
+            async def work(group):
+                return await hands.work([seed for seed in group if seed.text != POISON])
+
+            return engine.Hands(work, hands.drain, hands.key_of)
+
+        return opened
+
+    def build_again(workers: int, requests: int | None):
+        asked_again.touch()
+        return build(workers, requests)
+
+    first, told, rows = scaled(elsewhere=True, build=build)
+    assert (len(rows), told["rows"]) == (39, 39)
+    records = list(first.evolved()), list(first.rejected())
+    assert sum(map(len, records)) == 39
+
+    second, told, rows_again = scaled(elsewhere=True, build=build_again)
+    assert (list(second.evolved()), list(second.rejected())) == records
+    assert (rows_again, told["rows"], second.tally) == (rows, 39, first.tally)
+    assert not asked_again.exists()

@@ -114,7 +114,7 @@ def _front_matter(summary: Summary, config: RunConfig, languages: Mapping[str, f
     lines = "".join(
         f"{name}:\n" + "".join(f"- {value}\n" for value in values) for name, values in lists.items() if values
     )
-    files = f"  data_files:\n  - split: train\n    path: {DATA_FILE}{config.save_path.suffix}\n"
+    files = f"  data_files:\n  - split: train\n    path: {DATA_FILE}{config.result.suffix}\n"
     return f"---\n{lines}configs:\n- config_name: default\n{files}{LICENCE_LINE}---\n\n"
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from dotenv import load_dotenv
 
 from utils.config import RunConfig, parse_arguments
-from utils.dataset import SeedSet, SeedSource, load_seeds
+from utils.dataset import SeedSet, SeedSource, column_of, load_seeds
 from utils.errors import (
     AutoEvolError,
     BudgetReached,
@@ -32,7 +32,8 @@ from utils.errors import (
 from utils.llm import check_keys
 from utils.logs import set_up_logging
 from utils.outputs import check_outputs
-from utils.run_folder import RunFolder, check_output
+from utils.run_folder import RunFolder, check_output, check_partitions
+from utils.storage import ObjectStore, is_url
 from utils.summary import Summary
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the command runs. `seeds` are None where exploring has yet to find them.
+    """What the command runs. `seeds` are None where exploring has yet to find them, or a cluster to read them.
 
     `check` says before anything costs that the seeds or a method file will not do; `plan` is the text of `--plan`;
     `work` does the job in the run folder, with a scratch folder, and returns the text for stdout and a summary.
@@ -92,27 +93,41 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
         seeds = None
-        if not config.explore:
+        if config.engine == "ray" and not (config.explore or config.plan):
+            for source in seed_sources(config):
+                column_of(source)  # what can be said without reading it all
+        elif not config.explore:
             seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
             job.check(config, seeds)
         if config.plan:
             say(job.plan(config, seeds))
             return
-        check_output(config.save_path, "--save-path")
-        if config.export_journal:
-            check_output(config.export_journal, "--export-journal")
+        check_result(config)
         check_outputs(config)
         check_keys(config)
         folder = stack.enter_context(RunFolder(config))
         try:
             text, summary = asyncio.run(stoppable(job.work(config, seeds, folder, scratch)))
         except (Interrupted, BudgetReached) as exc:
-            raise type(exc)(f"{exc}; {len(folder.journal)} answers are kept, continue with: {command}") from exc
+            kept = f"{len(folder.journal)} answers" if config.engine == "local" else "all answers"
+            raise type(exc)(f"{exc}; {kept} are kept, continue with: {command}") from exc
         if config.export_journal:
             folder.journal.export(config.export_journal, config.determining())
     say(text)
     if summary:
         check_outcome(config, summary)
+
+
+def check_result(config: RunConfig) -> None:
+    """Say before anything costs where the result, or the journal, could not be written."""
+    check_output(config.result, "--save-path", config.in_partitions)
+    if is_url(config.save_path):
+        store = ObjectStore(config.save_path)
+        check_partitions(store, config.save_path)
+        store.write(".written", b"")
+        store.delete([".written"])
+    if config.export_journal:
+        check_output(config.export_journal, "--export-journal")
 
 
 def say(text: str) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from utils.errors import ConfigError, EndpointError
 from utils.schema import Sampling
-from utils.storage import holds_password
+from utils.storage import holds_password, is_url
 
 EVOL_INSTRUCT = "evol-instruct"
 DEEPSEEK_URL = "https://api.deepseek.com"
@@ -132,7 +132,7 @@ class RunConfig(BaseModel):
     candidate_size: Annotated[int, Field(ge=1)] = 5
     patience: Annotated[int, Field(ge=1)] = 3
     test_run: Annotated[Literal[0, 1], BeforeValidator(lambda value: int(_test_run(value)))] = 0
-    save_path: Path = Path("evolution_result.json")
+    save_path: str = "evolution_result.json"  # a file or, on a cluster, a URL
     evol_llm_config: LLMConfig = LLMConfig()
     optim_llm_config: LLMConfig = LLMConfig()
     offline: bool = False
@@ -170,8 +170,8 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> "RunConfig":
-        if self.save_path.suffix not in SUFFIXES:
-            raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.save_path.name!r}")
+        if self.result.suffix not in SUFFIXES:
+            raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.result.name!r}")
         if self.data_path and self.explore:
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
         if self.data_path and holds_password(self.data_path):
@@ -189,21 +189,53 @@ class RunConfig(BaseModel):
         if self.engine == "local":
             if self.ray_address:
                 raise ValueError("--ray-address needs --engine ray")
+            if is_url(self.save_path):
+                raise ValueError("--save-path in an object store needs --engine ray: name a file here")
             return
+        if is_url(self.save_path):
+            if holds_password(self.save_path) or "?" in self.save_path:
+                raise ValueError("--save-path: leave out password and options; they belong into the environment")
+            if self.result.suffix != ".parquet" or self.export:
+                raise ValueError("an object store takes the partitions of --save-path NAME.parquet and nothing else")
+        if self.in_partitions and self.push_to_hub:
+            raise ValueError("--push-to-hub with --engine ray needs one file: a --save-path in .json or .jsonl")
+        if self.ray_address and self.ray_address.startswith("ray://"):
+            raise ValueError("--ray-address ray:// is Ray Client: start this on a node of the cluster, with HOST:PORT")
         if self.replay or self.export_journal:
             raise ValueError("--replay and --export-journal need --engine local: on Ray, answers are kept by partition")
         if find_spec("ray") is None:
             raise ValueError("--engine ray needs Ray: pip install -r requirements-ray.txt")
 
     @property
+    def result(self) -> Path:
+        """The result file; of one in an object store its name in this folder, which the run folder is in."""
+        return Path(PurePosixPath(self.save_path).name if is_url(self.save_path) else self.save_path)
+
+    @property
+    def in_partitions(self) -> bool:
+        """Is the result a folder of Parquet files, written by many machines?"""
+        return self.engine == "ray" and self.result.suffix == ".parquet"
+
+    def on_store(self, path: Path) -> str:
+        """Where files that many machines write stand for `path`, which is the result, or lies beside it or below."""
+        if not is_url(self.save_path):
+            return str(path)
+        return f"{self.save_path.rpartition('/')[0]}/{path.relative_to(self.result.parent).as_posix()}"
+
+    @property
     def run_folder(self) -> Path:
-        return self.save_path.with_suffix(".run")
+        return self.result.with_suffix(".run")
 
     @property
     def keeps_generations(self) -> bool:
         """Is every generation a row of its own? As in the paper, the default for Evol-Instruct."""
         kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
         return kept and self.generations > 0
+
+    @property
+    def rows_of_seed(self) -> int:
+        """Rows that one seed becomes."""
+        return max(1, self.generations) if self.keeps_generations else 1
 
     def row_key(self, row_id: int, generation: int | None) -> int:
         """Rows by id, then by generation where these are kept."""
@@ -215,9 +247,10 @@ class RunConfig(BaseModel):
         return 64 if self.batch_size == "auto" else max(4, self.batch_size)
 
     @property
-    def key_names(self) -> tuple[str, ...]:
-        """The environment variables that hold the keys of both LLMs."""
-        return tuple(config.api_key_env or DEEPSEEK_KEY for config in (self.evol_llm_config, self.optim_llm_config))
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that other machines need: keys of both LLMs, and what opens the Hub."""
+        keys = (config.api_key_env or DEEPSEEK_KEY for config in (self.evol_llm_config, self.optim_llm_config))
+        return (*keys, "MY_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT")
 
     def for_worker(self, workers: int, requests: int | None) -> "RunConfig":
         """The configuration of one of so many workers: its share of requests in flight and of all rates."""
@@ -273,7 +306,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     flag = parser.add_argument
     data = parser.add_argument_group("seeds")
-    data.add_argument("--data-path", metavar="NAME|FILE", help="Hub data set, or .json .jsonl .csv .parquet file")
+    data.add_argument(
+        "--data-path", metavar="NAME|FILE", help="Hub data set; or .json .jsonl .csv .parquet, one file, a glob, a URL"
+    )
     data.add_argument("--split", help="split of the data set (default: train, or the only one)")
     data.add_argument("--subset", help="configuration of the data set")
     data.add_argument("--instruction-field", metavar="COLUMN", help="default: instruction, or a chat column")

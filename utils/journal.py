@@ -133,17 +133,16 @@ class Journal:
             return None
         text, failure, limit_then, *tokens = row
         completion = Completion(text, failure, Usage(*tokens))
-        return completion if _still_right(completion, limit_then, request.sampling.max_tokens) else None
+        return completion if still_right(completion, limit_then, request.sampling.max_tokens) else None
 
     def put(self, request: Request, completion: Completion, key: bytes | None = None) -> None:
         """Record a completion. It is safe from a killed process once this returns."""
         sampling = request.sampling
-        fields = {name: value for name, value in asdict(sampling).items() if value is not None and name != "max_tokens"}
         messages = json.dumps([[m.role, m.content] for m in request.messages], ensure_ascii=False)
         usage = completion.usage
         row = (
             key or request_key(request),
-            *(request.stage, request.model, request.draw, json.dumps(fields)),
+            *(request.stage, request.model, request.draw, json.dumps(_set_fields(sampling))),
             zlib.compress(messages.encode("utf-8", "surrogatepass"), 1),
             *(completion.text, completion.failure, sampling.max_tokens),
             *(usage.input_tokens, usage.output_tokens, usage.cached_tokens),
@@ -199,6 +198,58 @@ class Journal:
         return count
 
 
+Recorded = dict[str, Any]  # a completion with all that determined it, as a record of the columns of RECORD
+RECORD: dict[str, type] = {
+    **dict.fromkeys(("key", "stage", "model", "draw", "sampling", "messages", "text", "failure"), str),
+    **dict.fromkeys(("max_tokens", "input_tokens", "output_tokens", "cached_tokens"), int),
+}
+
+
+def as_record(request: Request, completion: Completion, key: bytes) -> Recorded:
+    """A completion as it can be kept outside of a journal, in JSON or Parquet: no half of a surrogate pair is in it."""
+    messages = json.dumps([[m.role, m.content] for m in request.messages], ensure_ascii=False)
+    values = (
+        *(key.hex(), request.stage, request.model, request.draw, json.dumps(_set_fields(request.sampling))),
+        *(_utf8(messages), _utf8(completion.text), completion.failure, request.sampling.max_tokens),
+        *asdict(completion.usage).values(),
+    )
+    return dict(zip(RECORD, values, strict=True))
+
+
+def _set_fields(sampling: Sampling) -> dict[str, Any]:
+    return {name: value for name, value in asdict(sampling).items() if value is not None and name != "max_tokens"}
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+class Archive:
+    """What a journal holds, for another process than the one that writes it. Empty where there is no journal."""
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.absolute().as_uri()}?mode=ro"
+
+    def _rows(self, query: str, *values: Any) -> list[tuple]:
+        try:
+            with closing(sqlite3.connect(self._uri, uri=True, timeout=PATIENCE)) as db:
+                return db.execute(query, values).fetchall()
+        except sqlite3.Error:
+            return []  # what cannot be looked up is asked for again; the writer says what is wrong with the file
+
+    def prefixes(self) -> bytes:
+        """The first eight bytes of all keys, ascending: what is not among them need not be looked up."""
+        return b"".join(key for (key,) in self._rows("SELECT substr(key, 1, 8) FROM completion ORDER BY key"))
+
+    def get(self, key: bytes) -> Recorded | None:
+        query = f"SELECT stage, model, draw, sampling, messages, {COLUMNS} FROM completion WHERE key = ?"
+        for stage, model, draw, sampling, messages, text, *others in self._rows(query, key):
+            shown = _utf8(zlib.decompress(messages).decode("utf-8", "surrogatepass"))
+            values = (key.hex(), stage, model, draw, sampling, shown, _utf8(text), *others)
+            return dict(zip(RECORD, values, strict=True))
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class StageHistory:
     """What a journal knows of one stage: its completions, and their mean tokens."""
@@ -218,7 +269,7 @@ def journal_history(path: Path) -> dict[str, StageHistory]:
         return {}  # the run itself will say what is wrong with it
 
 
-def _still_right(completion: Completion, limit_then: int | None, limit_now: int | None) -> bool:
+def still_right(completion: Completion, limit_then: int | None, limit_now: int | None) -> bool:
     """Would the server give the same text today, under another `max_tokens`?"""
     if completion.failure == "length":
         return limit_then == limit_now or (None not in (limit_then, limit_now) and limit_now < limit_then)

@@ -103,12 +103,16 @@ class NearCopies:
         self._rows = array("q")
         self._codes = np.zeros(0, dtype="<u4")  # by token id; all zero between two calls of _lcs
 
-    def add_seed(self, row_id: int, text: str) -> None:
-        """Take in the seed instruction of row `row_id`."""
+    def add(self, row_id: int, text: str) -> None:
+        """Take in a text of row `row_id` that no check is needed for, as of a seed instruction."""
         self._add(row_id, *self._encode(text))
 
+    def closest(self, row_id: int, text: str) -> NearCopy | None:
+        """The closest text of another row (of equals the first) if it is above `max_overlap`; `text` is not kept."""
+        return self._closest(row_id, *self._encode(text))
+
     def check(self, row_id: int, text: str) -> NearCopy | None:
-        """The closest text of another row (of equals the first) if above `max_overlap`; else None, and keep `text`."""
+        """What `closest` finds; where that is nothing, `text` is kept."""
         sequence, terms = self._encode(text)
         found = self._closest(row_id, sequence, terms)
         if found is None:

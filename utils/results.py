@@ -22,7 +22,9 @@ EVOLVED: Columns = dict.fromkeys(EvolvedRow.__dataclass_fields__, str) | {
     **{"id": int, "generation": int, "labels": [str]},
     "stages": [{"instruction": str, "method_id": str}],
 }
-
+REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
+    **dict.fromkeys(("id", "generation", "attempts"), int),
+}
 
 Record = list  # [kind, record] as it lies on the spool; kind is evolved, eliminated, unavailable or set_aside
 
@@ -51,7 +53,7 @@ def set_near_copies_aside(rows: Spool, seeds: Iterable[SeedInstruction], max_ove
 
     near = NearCopies(max_overlap)
     for seed in seeds:
-        near.add_seed(seed.id, seed.text)
+        near.add(seed.id, seed.text)
     for key, (kind, record) in rows.items():
         if kind == "evolved" and record["generation"] and near.check(record["id"], record["instruction"]):
             rows.put(key, near_copy_record(record))
@@ -160,13 +162,32 @@ def _write_lines(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
     return count
 
 
-def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], columns: Columns) -> int:
+def parquet_bytes(rows: Iterable[dict[str, Any]], columns: Columns) -> bytes:
+    """Records as the content of a Parquet file."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    _write_parquet(sink, rows, columns)
+    return sink.getvalue().to_pybytes()
+
+
+def parquet_rows(content: bytes, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The records of what `parquet_bytes` gave, or some of their columns."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(pa.BufferReader(content)) as file:
+        for batch in file.iter_batches(PARQUET_BATCH, columns=columns, use_threads=False):
+            yield from batch.to_pylist()
+
+
+def _write_parquet(sink: "Path | pa.BufferOutputStream", rows: Iterable[dict[str, Any]], columns: Columns) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema(_arrow_type(columns))
     count = 0
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for batch in _batches(rows):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)

@@ -16,10 +16,13 @@ from utils.errors import DataError
 from utils.journal import Journal
 from utils.logs import log_to_file
 from utils.results import replacing, write_rows
+from utils.storage import LocalFolder, Store
 
 JOURNAL = "journal.sqlite"
 OF_A_RUN = (
     "config.json",
+    "rejects",
+    "result",
     "methods.jsonl",
     "best_method.txt",
     "rejects.jsonl",
@@ -31,6 +34,8 @@ OF_A_RUN = (
     "compare",
     "run.log",
 )
+OF_PARTITIONS = ("seeds", "log", "journal", "rows", "done")  # what a run on a cluster has read, paid for, and made
+SUCCESS = "_SUCCESS"  # in a folder of partitions, as Hadoop and Spark mark that all of them are there
 
 
 class Folder:
@@ -39,6 +44,11 @@ class Folder:
     def __init__(self, path: Path, result: Path) -> None:
         self.path = path
         self.result = result
+
+    @property
+    def partitions(self) -> Path:
+        """The folder that a cluster writes the result to: the result itself, or what it is made of."""
+        return self.result if self.result.suffix == ".parquet" else self.path / "result"
 
     def write(self, name: str, text: str) -> None:
         """A small file of the folder, replaced as a whole."""
@@ -76,7 +86,7 @@ class RunFolder(Folder):
     """
 
     def __init__(self, config: RunConfig) -> None:
-        super().__init__(config.run_folder, config.save_path)
+        super().__init__(config.run_folder, config.result)
         try:
             self.path.mkdir(exist_ok=True)
             self._lock = os.open(self.path, os.O_RDONLY)
@@ -118,12 +128,15 @@ class RunFolder(Folder):
         former = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if config.fresh:
             former += list(self.path.glob(JOURNAL + "*"))
+            former += [self.path / name for name in OF_PARTITIONS if (self.path / name).exists()]
         if not former and not self.result.exists():
             return
         shelf = self._next_shelf()
         try:
             shelf.mkdir(parents=True)
-            if self.result.exists():  # a copy, first: the result stays in its place until the new one replaces it
+            if self.result.is_dir():
+                self.result.rename(shelf / self.result.name)
+            elif self.result.exists():  # a copy, first: it stays in its place until the new one replaces it
                 shutil.copy2(self.result, shelf / self.result.name)
             for path in former:
                 path.rename(shelf / path.name)
@@ -156,18 +169,30 @@ class RunFolder(Folder):
         self.close()
 
 
-def check_output(path: Path, flag: str) -> None:
-    """Raises DataError now, before anything costs, where the file that `flag` names could not be written."""
+def check_output(path: Path, flag: str, partitions: bool = False) -> None:
+    """Raises DataError now, before anything costs, where the file that `flag` names could not be written.
+
+    It may be a folder of `partitions` that a run has made.
+    """
     folder = path.parent
     try:
         if not folder.is_dir():
             raise DataError(f"the folder {folder} of {flag} does not exist; make it, or choose another one")
-        if path.is_dir():
+        if path.is_dir() and not partitions:
             raise DataError(f"{flag} {path} is a folder; name a file")
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror}; choose another {flag}") from exc
+    if partitions:
+        check_partitions(LocalFolder(path), str(path))
+
+
+def check_partitions(store: Store, where: str) -> None:
+    """Raises DataError where a folder holds anything but partitions."""
+    foreign = [name for name in store.names("") if not name.startswith(("part-", SUCCESS, "."))]
+    if foreign:
+        raise DataError(f"{where} holds {foreign[0]}, which no run has written; choose another --save-path")
 
 
 def _described(config: RunConfig) -> dict[str, Any]:

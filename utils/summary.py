@@ -1,6 +1,6 @@
 """`summary.json` and the short text on stdout: every seed is accounted for, and every call."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from utils.config import RunConfig
 from utils.ledger import Ledger, StageUse
 from utils.schema import Candidate, CandidateScore, Method
-from utils.spool import Spool
+from utils.tally import Tally
 
 SCHEMA_VERSION = 1
 
@@ -97,19 +97,16 @@ class Summary(Documented):
 
 
 def summarize(
-    rows: Spool, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
+    tally: Tally, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
 ) -> Summary:
-    """Count the spooled rows by what became of them, and add what was used."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for _, (kind, record) in rows.items():
-        counts[kind][record.get("reason", "")] += 1
-    evolved, total, usage = counts["evolved"].total(), len(rows), ledger.usage
+    """What became of all rows, and what was used."""
+    evolved, total, usage = tally.by_reason("evolved").total(), tally.rows.total(), ledger.usage
     return Summary(
         rows_in=total,
         evolved=evolved,
-        eliminated=dict(counts["eliminated"].most_common()),
-        set_aside=dict(counts["set_aside"].most_common()),
-        unavailable=counts["unavailable"].total(),
+        eliminated=dict(tally.by_reason("eliminated").most_common()),
+        set_aside=dict(tally.by_reason("set_aside").most_common()),
+        unavailable=tally.by_reason("unavailable").total(),
         retention=evolved / total,
         used_methods=[method.id for method in methods],
         methods=[_method(candidate) for candidate in history],

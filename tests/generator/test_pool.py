@@ -13,6 +13,7 @@ from utils.results import outcome_record
 from utils.schema import PASSED, Answer, Finding, Rewrite, RowOutcome, SeedInstruction, Trajectory, failed, unscored
 from utils.spool import Spool
 from utils.summary import summarize
+from utils.tally import Finished
 
 
 class Pool:
@@ -135,7 +136,7 @@ def test_the_ledger_counts_per_generation(tmp_path):
         keyed = [(config.row_key(o.seed.id, o.generation), outcome_record(o, "m")) for o in outcomes]
         rows.put_many(keyed)
         assert [key for key, _ in rows.items()] == list(range(6))  # by id, then by generation
-        summary = summarize(rows, [], [], Ledger(), 0.0)
+        summary = summarize(Finished.on(rows).tally, [], [], Ledger(), 0.0)
     assert (summary.rows_in, summary.evolved, summary.unavailable) == (6, 3, 1)
     assert summary.eliminated == {"lost": 1, "refusal": 1}
     assert summary.adds_up

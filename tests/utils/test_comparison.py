@@ -14,6 +14,7 @@ from utils.results import outcome_record
 from utils.schema import PASSED, Answer, RowOutcome, Usage, Verdict, failed
 from utils.spool import Spool
 from utils.summary import summarize
+from utils.tally import Finished
 
 PLACES = {name: place for place, name in enumerate(COLUMNS)}
 
@@ -28,7 +29,8 @@ def compared(folder, method: str, verdicts: list[Verdict], *added: str, cost: st
             trajectory = evolved(start, *texts)
             rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         measures = measure_run(record for _, record in rows.items())
-        return Compared(method=method, summary=summarize(rows, [], [], ledger, 1.0), measures=measures)
+        summary = summarize(Finished.on(rows).tally, [], [], ledger, 1.0)
+        return Compared(method=method, summary=summary, measures=measures)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_the_defaults_of_the_contract():
     config = parse()
     assert (config.train_size, config.dev_size, config.seed, config.batch_size) == (20, 50, 42, 10)
     assert (config.max_steps, config.loop, config.candidate_size, config.test_run) == (3, 3, 5, 0)
-    assert (config.save_path, config.run_folder) == (Path("evolution_result.json"), Path("evolution_result.run"))
+    assert (config.result, config.run_folder) == (Path("evolution_result.json"), Path("evolution_result.run"))
     assert (config.method, config.judge, config.generations, config.attempts) == ("auto", "all", 1, 2)
     for llm in (config.evol_llm_config, config.optim_llm_config):
         assert (llm.model, llm.base_url) == ("deepseek-reasoner", "https://api.deepseek.com")

@@ -18,6 +18,7 @@ from utils.run_folder import RunFolder
 from utils.schema import PASSED, Answer, RowOutcome, failed
 from utils.spool import Spool
 from utils.summary import summarize
+from utils.tally import Finished
 
 
 def config_of(folder: Path, *flags: str) -> RunConfig:
@@ -37,9 +38,10 @@ def written(folder: Path, *flags: str) -> set[str]:
             trajectory = evolved(start, f"{start.text} Say why.")
             rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, answer=Answer(trajectory, "a")), "m"))
         write_rows(run_folder.result, evolved_records(rows))
-        summary = summarize(rows, [method()], [], Ledger(), 1.0)
+        finished = Finished.on(rows)
+        summary = summarize(finished.tally, [method()], [], Ledger(), 1.0)
         run_folder.write("summary.json", summary.model_dump_json())
-        asyncio.run(write_outputs(config, run_folder, loaded, rows, summary, [method()]))
+        asyncio.run(write_outputs(config, run_folder, finished, loaded.extra, summary, [method()]))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}
 
 

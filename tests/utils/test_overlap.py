@@ -116,7 +116,7 @@ def by_brute_force(max_overlap: float, seeds: list[Row], new: list[Row]) -> list
 def filtered(max_overlap: float, seeds: list[Row], new: list[Row]) -> list[NearCopy | None]:
     copies = NearCopies(max_overlap)
     for row, text in seeds:
-        copies.add_seed(row, text)
+        copies.add(row, text)
     return [copies.check(row, text) for row, text in new]
 
 
@@ -189,7 +189,7 @@ def test_tokens_beyond_the_number_of_characters_are_told_apart():
     copies = NearCopies(0.5)
     copies._ids = dict.fromkeys(range(0x110000))
     copies._postings = [None] * 0x110000
-    copies.add_seed(0, "alpha beta gamma")
+    copies.add(0, "alpha beta gamma")
     assert copies.check(1, "delta epsilon zeta") is None
     assert copies.check(2, "alpha beta zeta") == NearCopy(0, 4 / 6)
 
@@ -197,7 +197,7 @@ def test_tokens_beyond_the_number_of_characters_are_told_apart():
 def test_texts_that_share_only_common_words_are_not_compared():
     copies = NearCopies(0.7)
     for row in range(200):
-        copies.add_seed(row, f"what is the use of a{row} and b{row} in c{row} or d{row}")
+        copies.add(row, f"what is the use of a{row} and b{row} in c{row} or d{row}")
     for row in range(200, 400):
         assert copies.check(row, f"what is the use of a{row} and b{row} in c{row} or d{row}") is None
     assert copies.verified < 200
@@ -205,6 +205,6 @@ def test_texts_that_share_only_common_words_are_not_compared():
 
 def test_repetitions_of_a_word_count_only_as_often_as_both_texts_have_them():
     copies = NearCopies(0.7)
-    copies.add_seed(0, "a a d e f g h i j k")
+    copies.add(0, "a a d e f g h i j k")
     assert copies.check(1, "a a a a a a a a b c") is None
     assert copies.verified == 0

@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_while_the_rows_are_written(tmp_path, suffix):
         "import resource, signal, sys; from pathlib import Path\n"
         "from tests.utils.test_results import ROWS; from utils.results import write_rows\n"
         "import pyarrow.parquet\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))\n"
         "write_rows(Path(sys.argv[1]), iter(ROWS * 20))"
     )
     ran = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)

@@ -13,6 +13,7 @@ from utils.results import outcome_record, set_aside_record
 from utils.schema import PASSED, Answer, Candidate, Method, RowOutcome, Usage, failed, unscored
 from utils.spool import Spool
 from utils.summary import Summary, as_text, rate_text, summarize
+from utils.tally import Finished
 
 VERDICTS = [PASSED] * 5 + [failed("lost"), failed("refusal"), failed("lost"), unscored("unavailable")]
 HISTORY = [
@@ -34,7 +35,7 @@ def summary(tmp_path) -> Summary:
             trajectory = evolved(seed(id=id), "x")
             rows.put(id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         rows.put(20, set_aside_record(20, "", "empty"))
-        return summarize(rows, [Method("better", "optimized")], HISTORY, ledger, 1.23456)
+        return summarize(Finished.on(rows).tally, [Method("better", "optimized")], HISTORY, ledger, 1.23456)
 
 
 def test_rows_are_counted_by_what_became_of_them(summary):

@@ -142,6 +142,10 @@ class SeedSet:
         """The seeds of `ids`, in their order; KeyError for a row that was never read."""
         return [SeedInstruction(row_id, *self._spool.get(row_id)) for row_id in ids]
 
+    def extra(self, row_id: int) -> dict[str, Any]:
+        """What the seed of an id has besides."""
+        return self.get([row_id])[0].extra
+
     def __iter__(self) -> Iterator[SeedInstruction]:
         for start in range(0, len(self.ids), BATCH):
             yield from self.get(self.ids[start : start + BATCH])

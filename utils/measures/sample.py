@@ -12,6 +12,11 @@ def rank(key: str) -> int:
     return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
+def row_rank(row_id: int, generation: int) -> int:
+    """The rank of a row of a run: whoever draws rows by it draws the same ones."""
+    return rank(f"row:{row_id}:{generation}")
+
+
 class Sample(Generic[T]):
     """Keeps the `size` values whose keys have the lowest ranks; ties by order of adding."""
 

@@ -54,4 +54,4 @@ class OfflineEndpoint:
 def tokens(text: str) -> int:
     """An estimate: four ASCII characters to a token, two of any other script; at least 1 unless empty."""
     ascii_count = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
-    return max(ascii_count // 4 + (len(text) - ascii_count) // 2, bool(text))
+    return max(ascii_count // 4 + (len(text) - ascii_count) // 2, int(bool(text)))

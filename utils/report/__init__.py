@@ -18,21 +18,24 @@ from pathlib import Path
 from utils.report.page import page
 from utils.report.rows import read_rows
 from utils.report.run_files import read_run
-from utils.report.sampling import survey
+from utils.report.sampling import survey, survey_of
 from utils.report.texts import Lang
 from utils.results import replacing
+from utils.tally import Finished
 
 REPORT = "report.html"
 REJECTS = "rejects.jsonl"
 
 
-def write_report(folder: Path, result: Path, lang: Lang | None = None) -> Path:
+def write_report(folder: Path, result: Path, lang: Lang | None = None, finished: Finished | None = None) -> Path:
     """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
 
-    The same files give the same page. `lang` is by default the language of most seeds. Raises DataError where a
-    file of the run is missing or torn, or the page cannot be written.
+    The same files give the same page. Where they are many, as of a run on a cluster, `finished` has the rows instead.
+    `lang` is by default the language of most seeds. Raises DataError where a file of the run is missing or torn, or
+    the page cannot be written.
     """
-    text = page(read_run(folder), survey(read_rows(result, folder / REJECTS)), result.name, lang)
+    seen = survey_of(finished) if finished else survey(read_rows(result, folder / REJECTS))
+    text = page(read_run(folder), seen, result.name, lang)
     path = folder / REPORT
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))  # a lone surrogate has no place in UTF-8

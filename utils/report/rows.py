@@ -1,13 +1,14 @@
 """The rows of a run, read from its files as a stream."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils.dataset.files import READERS, File
 from utils.errors import DataError
+from utils.results import Record
 
 LONGEST = 20_000  # characters of a text that are kept in memory
 BATCH = 1_000
@@ -59,6 +60,12 @@ def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
     kept = _rows(result, _evolved)
     lost = _rows(rejects, _rejected) if rejects.exists() else iter(())
     return heapq.merge(kept, lost, key=lambda row: (row.id, row.generation))
+
+
+def rows_of(records: Iterable[Record]) -> Iterator[Row]:
+    """Rows as a run has them before it writes them."""
+    for kind, record in records:
+        yield _evolved(record) if kind == "evolved" else _rejected(record)
 
 
 def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:

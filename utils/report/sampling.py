@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from utils.measures.sample import Sample, rank
-from utils.report.rows import LONGEST, Row, Step, Text
+from utils.measures.sample import Sample, row_rank
+from utils.report.rows import LONGEST, Row, Step, Text, rows_of
 from utils.report.words import word_pieces
 from utils.schema import BREADTH
+from utils.tally import Finished
 
 SHOWN = 1_000  # rows in the page, where there are more
 EACH = 20  # rows at least of each reason and label
@@ -31,6 +32,7 @@ class Survey:
     by_method: Counter[str] = field(default_factory=Counter)
     sample: list[Row] = field(default_factory=list)
     limit: int = LONGEST
+    sampled: bool = False  # the measures are of a sample of the rows
 
 
 def survey(rows: Iterable[Row]) -> Survey:
@@ -50,6 +52,16 @@ def survey(rows: Iterable[Row]) -> Survey:
     return seen
 
 
+def survey_of(finished: Finished) -> Survey:
+    """The same of rows that were counted where they are, and of which a sample may have come here."""
+    seen, tally = survey(rows_of(record for _, record in finished.rows.items())), finished.tally
+    seen.sampled = finished.is_sample
+    seen.total, seen.seeds = tally.rows.total(), tally.seeds
+    seen.by_generation = defaultdict(Counter, tally.by_generation())
+    seen.by_method = Counter(tally.methods)
+    return seen
+
+
 class RowSample:
     """Draws about `SHOWN` rows: evolved ones and others in equal numbers where both abound, and some of each kind."""
 
@@ -59,7 +71,7 @@ class RowSample:
         self._kinds: dict[str, Sample[Row]] = defaultdict(lambda: Sample(EACH))
 
     def add(self, row: Row) -> None:
-        chance = rank(f"row:{row.id}:{row.generation}")
+        chance = row_rank(row.id, row.generation)
         (self._evolved if row.outcome == "evolved" else self._others).add(chance, row)
         for kind in (f"{row.outcome}:{row.reason}", *row.labels):
             self._kinds[kind].add(chance, row)

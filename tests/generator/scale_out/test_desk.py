@@ -1,0 +1,121 @@
+"""The desk: who does what, who has fallen silent, and what goes on when nothing moves."""
+
+from decimal import Decimal
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+
+from generator.scale_out.workers import TRIES, Desk, taken
+from utils.errors import BudgetReached, EndpointError
+from utils.ledger import Ledger, StageUse
+from utils.schema import Usage
+
+SILENCE = 60.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(clock) -> Desk:
+    return Desk(SILENCE, clock)
+
+
+def spent(calls: int) -> Ledger:
+    ledger = Ledger()
+    ledger.stages["evolve"] = StageUse(calls, 1, 0, Usage(10, 5, 0), Decimal(calls))
+    ledger.retries = 2
+    return ledger
+
+
+def test_a_partition_is_done_once_however_often_it_is_given_out(desk):
+    first = desk.begin(7, "a")
+    assert first
+    desk.finish(7, 10, 3, Ledger())
+    assert desk.begin(7, "b") is None
+    desk.finish(7, 10, 3, Ledger())  # a worker that was thought dead
+    state = desk.state()
+    assert (state.rows, state.failed, desk.finished()) == (10, 3, {7})
+
+
+def test_attempts_have_names_of_their_own(desk):
+    assert desk.begin(7, "a") != desk.begin(7, "b")
+
+
+def test_a_partition_that_takes_its_workers_down_is_looked_at_by_itself(desk):
+    assert all(desk.begin(7, str(n)) for n in range(TRIES))
+    assert desk.begin(7, "z") is None
+    assert desk.begin(8, "z")
+    assert desk.state().suspects == {7: f"took its worker down {TRIES} times"}
+    desk.doubt(8, "failed with KeyError", Ledger())
+    assert desk.begin(8, "z") is None
+    assert list(desk.state().suspects) == [7, 8]
+
+
+def test_a_worker_that_falls_silent_with_work_in_hand_is_named_once(desk, clock):
+    desk.enter("a", "actor a")
+    desk.enter("b", "actor b")
+    desk.begin(1, "a")
+    desk.alive("b", False)
+    clock.now += SILENCE - 1
+    assert desk.state().silent == ()
+    desk.alive("a", True)
+    clock.now += SILENCE + 1
+    assert desk.state().silent == ("actor a",)  # b has nothing in hand: it may be silent
+    assert desk.state().silent == ()
+    assert desk.workers() == ["actor b"]
+
+
+def test_it_knows_for_how_long_nobody_has_had_work(desk, clock):
+    clock.now += 500
+    assert desk.state().idle is None  # no worker has come yet
+    desk.enter("a", "actor a")
+    clock.now += 50
+    assert desk.state().idle == 50
+    desk.begin(1, "a")
+    clock.now += 10
+    desk.alive("a", True)
+    clock.now += 10
+    desk.alive("a", False)  # alive, but with nothing in hand
+    clock.now += 10
+    assert desk.state().idle == 20
+    desk.finish(1, 10, 0, Ledger())
+    assert desk.state().idle == 0
+
+
+def test_the_first_error_stops_the_run_and_is_told_to_the_workers(desk):
+    assert desk.alive("a", True) is None
+    desk.stop(EndpointError("dead"), Ledger())
+    desk.stop(BudgetReached("later"), Ledger())
+    assert str(desk.alive("a", True)) == "dead"
+    assert desk.begin(3, "a") is None
+    assert str(desk.state().error) == "dead"
+
+
+def test_what_was_spent_is_told_once(desk):
+    desk.alive("a", True, spent(2))
+    desk.finish(1, 10, 0, spent(3))
+    desk.doubt(2, "failed", spent(1))
+    desk.stop(EndpointError("dead"), spent(1))
+    told = desk.state().spent
+    assert (told.calls, told.journaled, told.retries, told.cost) == (7, 4, 8, Decimal(7))
+    assert desk.state().spent.calls == 0
+
+
+def test_what_is_taken_out_of_a_ledger_is_off_its_budget():
+    ledger = spent(3)
+    ledger.max_calls, ledger.max_cost = 10, Decimal(20)
+    booked = taken(ledger)
+    assert (booked.calls, booked.cost, booked.retries) == (3, Decimal(3), 2)
+    assert (ledger.calls, ledger.retries, ledger.max_calls, ledger.max_cost) == (0, 0, 7, Decimal(17))

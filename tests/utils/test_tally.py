@@ -1,0 +1,56 @@
+"""Rows counted in parts add up to rows counted at once."""
+
+from random import Random
+
+import pytest
+
+from tests.builders import evolved, seed
+from utils.results import Record, outcome_record, set_aside_record
+from utils.schema import PASSED, Answer, RowOutcome, failed, unscored
+from utils.spool import Spool
+from utils.tally import Finished, Tally
+
+VERDICTS = (PASSED, failed("lost"), failed("near_copy"), unscored("unavailable"))
+
+
+def record(row_id: int, verdict, rounds: int) -> Record:
+    trajectory = evolved(seed(id=row_id), *(f"x{number}" for number in range(rounds)))
+    return outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m")
+
+
+def records(count: int) -> list[Record]:
+    """Two generations of each seed, and some rows that are no seeds."""
+    random = Random(count)
+    made = [[record(n, random.choice(VERDICTS), rounds) for rounds in (1, 2)] for n in range(count)]
+    made[3:3] = [[set_aside_record(100, "", "empty")]]
+    return [one for pair in made for one in pair]
+
+
+def test_it_counts_rows_seeds_and_methods():
+    tally = Tally.of([record(0, PASSED, 0), record(1, PASSED, 2), record(1, failed("lost"), 1)])
+    assert dict(tally.rows) == {("evolved", "", 0): 1, ("evolved", "", 2): 1, ("eliminated", "lost", 1): 1}
+    assert (tally.seeds, dict(tally.methods)) == (2, {"method-of-tests": 1})
+    assert tally.by_reason("eliminated") == {"lost": 1}
+    assert tally.by_generation() == {0: {"evolved": 1}, 2: {"evolved": 1}, 1: {"eliminated": 1}}
+
+
+@pytest.mark.parametrize("cut", [0, 1, 6, 14, 29])
+def test_parts_add_up(cut):
+    rows = records(15)
+    while cut and rows[cut][1]["id"] == rows[cut - 1][1]["id"]:  # rows of one seed stay together
+        cut += 1
+    total = Tally()
+    for part in (rows[:cut], rows[cut:]):
+        total.add(Tally.from_json(Tally.of(part).to_json()))
+    assert total == Tally.of(rows)
+
+
+def test_a_run_knows_whether_all_its_rows_are_at_hand(tmp_path):
+    with Spool(tmp_path / "rows") as rows:
+        rows.put_many(enumerate(records(5)))
+        finished = Finished.on(rows)
+        assert not finished.is_sample
+        assert len(list(finished.evolved())) == finished.tally.by_reason("evolved").total()
+        assert len(list(finished.evolved())) + len(list(finished.rejected())) == 11
+        more = Tally.of(records(6))
+        assert Finished(more, rows, finished.evolved, finished.rejected).is_sample
