@@ -33,7 +33,7 @@ from utils.llm import check_keys
 from utils.logs import set_up_logging
 from utils.outputs import check_outputs
 from utils.run_folder import RunFolder, check_output, check_partitions
-from utils.storage import ObjectStore, is_url
+from utils.storage import LocalFolder, ObjectStore, is_url
 from utils.summary import Summary
 
 T = TypeVar("T")
@@ -121,11 +121,13 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
 def check_result(config: RunConfig) -> None:
     """Say before anything costs where the result, or the journal, could not be written."""
     check_output(config.result, "--save-path", config.in_partitions)
-    if is_url(config.save_path):
-        store = ObjectStore(config.save_path)
+    if config.in_partitions:
+        is_remote = is_url(config.save_path)
+        store = ObjectStore(config.save_path) if is_remote else LocalFolder(config.result)
         check_partitions(store, config.save_path)
-        store.write(".written", b"")
-        store.delete([".written"])
+        if is_remote:
+            store.write(".written", b"")
+            store.delete([".written"])
     if config.export_journal:
         check_output(config.export_journal, "--export-journal")
 

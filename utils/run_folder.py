@@ -16,7 +16,7 @@ from utils.errors import DataError
 from utils.journal import Journal
 from utils.logs import log_to_file
 from utils.results import replacing, write_rows
-from utils.storage import LocalFolder, Store
+from utils.storage import ObjectStore, Store, is_url
 
 JOURNAL = "journal.sqlite"
 OF_A_RUN = (
@@ -122,22 +122,29 @@ class RunFolder(Folder):
         return journal
 
     def _settle(self, config: RunConfig) -> None:
-        """Keep what a run of other settings has left; with --fresh the journal is set aside as well."""
+        """Keep what a run of other settings has left; with --fresh the journal is set aside as well.
+
+        An object store keeps nothing: the result there will be replaced, and with --fresh what was paid for is deleted.
+        """
         if not config.fresh and self._is_of(config):
             return
         former = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if config.fresh:
             former += list(self.path.glob(JOURNAL + "*"))
             former += [self.path / name for name in OF_PARTITIONS if (self.path / name).exists()]
-        if not former and not self.result.exists():
+        result = None if is_url(config.save_path) or not self.result.exists() else self.result
+        if is_url(config.save_path) and config.fresh:
+            store = ObjectStore(config.on_store(self.path))
+            store.delete(name for folder in OF_PARTITIONS for name in store.names(folder))
+        if not former and not result:
             return
         shelf = self._next_shelf()
         try:
             shelf.mkdir(parents=True)
-            if self.result.is_dir():
-                self.result.rename(shelf / self.result.name)
-            elif self.result.exists():  # a copy, first: it stays in its place until the new one replaces it
-                shutil.copy2(self.result, shelf / self.result.name)
+            if result and result.is_dir():
+                result.rename(shelf / result.name)
+            elif result:  # a copy, first: it stays in its place until the new one replaces it
+                shutil.copy2(result, shelf / result.name)
             for path in former:
                 path.rename(shelf / path.name)
         except OSError as exc:
@@ -184,8 +191,6 @@ def check_output(path: Path, flag: str, partitions: bool = False) -> None:
             pass
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror}; choose another {flag}") from exc
-    if partitions:
-        check_partitions(LocalFolder(path), str(path))
 
 
 def check_partitions(store: Store, where: str) -> None:

@@ -75,9 +75,9 @@ class Store(Protocol):
         ...
 
     def append(self, name: str, content: bytes) -> None:
-        """Add to a log. What was appended is safe from a killed process, and is found again below the log's folder.
+        """Add to a log. What was appended is safe from a killed process.
 
-        Logs are read by folder (`names`, `read`): an object store keeps a log as several files.
+        An object store keeps a log as several files, whose names begin with its own.
         """
         ...
 

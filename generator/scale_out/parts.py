@@ -1,6 +1,6 @@
 """A partition and its files. All of them appear as a whole, so it is finished or it is not, whoever was killed.
 
-log/part-100-000012/…           its completions while it is under way, each as it comes
+log/part-100-000012.….jsonl      its completions while it is under way, each as it comes
 journal/part-100-000012.parquet  its completions
 rows/part-100-000012.parquet     what became of its rows, before the near-copy filter
 done/part-100-000012.….json      written last: what the partition was made from, and what it came to
@@ -56,9 +56,8 @@ class Parts:
 
     def other_journals(self) -> list[str]:
         """Names of journals and logs of partitions of another size, as of a smaller data set."""
-        own = f"part-{self.partitions.size}-"
         names = (*self.store.names("journal"), *self.store.names("log"))
-        return [name for name in names if not name.split("/")[1].startswith(own)]
+        return [name for name in names if _size_and_number(name)[0] != self.partitions.size]
 
     def open(self, number: int, attempt: str, others: Iterable[str] = (), archive: Archive | None = None) -> "Part":
         """A partition to be worked on, by an attempt of its own name; `others` are journals that may be of use."""
@@ -68,13 +67,17 @@ class Parts:
             if _overlap(other, self.partitions.size, number):
                 spare.update(self._read_completions(other))
         seeds, aside = self.partitions.read(self._seeds, number)
-        return Part(number, seeds, aside, PartLog(self.store, f"log/{name}/{attempt}", own, spare, archive))
+        return Part(number, seeds, aside, PartLog(self.store, f"log/{name}.{attempt}.jsonl", own, spare, archive))
 
     def _logged(self, name: str) -> dict[str, Recorded]:
         found: dict[str, Recorded] = {}
-        for file in (f"journal/{name}.parquet", *self.store.names(f"log/{name}")):
+        for file in (f"journal/{name}.parquet", *self._logs(name)):
             found.update(self._read_completions(file))
         return found
+
+    def _logs(self, name: str) -> list[str]:
+        # The folder holds little else: a log is deleted when its partition is finished.
+        return [log for log in self.store.names("log") if log.startswith(f"log/{name}.")]
 
     def _read_completions(self, file: str) -> dict[str, Recorded]:
         content = self.store.read(file)
@@ -91,7 +94,7 @@ class Parts:
         kinds = Counter(kind for _, (kind, _) in rows)
         calls = Counter(record["stage"] for record in completions)
         counts = Counts(len(rows), kinds["evolved"], kinds["unavailable"], dict(calls))
-        logs = self.store.names(f"log/{name}")
+        logs = self._logs(name)
         self.store.write(f"journal/{name}.parquet", parquet_bytes(completions, RECORD))
         self.store.write(f"rows/{name}.parquet", parquet_bytes(map(_row_record, sorted(rows, key=_key)), ROW))
         self.store.write(self._done(part.number, counts.unavailable), dumps(asdict(counts)).encode())
@@ -142,8 +145,14 @@ def _row_record(row: tuple[int, Record]) -> dict[str, Any]:
 
 def _overlap(name: str, size: int, number: int) -> bool:
     """Whether a journal `…/part-SIZE-NUMBER…` may hold completions of seeds of partition `number`."""
-    other_size, other = map(int, name.split("/")[1].removesuffix(".parquet").split("-")[1:3])
+    other_size, other = _size_and_number(name)
     return other * other_size < (number + 1) * size and number * size < (other + 1) * other_size
+
+
+def _size_and_number(name: str) -> tuple[int, int]:
+    """What the name of a file says of its partition."""
+    _, size, number = name.rpartition("/")[2].partition(".")[0].split("-")
+    return int(size), int(number)
 
 
 def _lines(content: bytes) -> Iterator[Recorded]:

@@ -90,20 +90,16 @@ def _means_file(data_path: str) -> bool:
 
 def column_of(source: SeedSource) -> str:
     """The column of the instructions, as the first rows of `source` tell; DataError if it cannot be read."""
-    return _opened(source)[0]
+    return instruction_column(source, _opened(source)[0])
 
 
-def _opened(source: SeedSource) -> tuple[str, Iterator[dict[str, Any]]]:
-    """The column of the instructions, and all rows."""
+def _opened(source: SeedSource) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """The columns of the first rows, and all rows."""
     records = iter_records(source)
     first = list(islice(records, PEEK))
     if not first:
         raise DataError(f"{source.data_path} holds no rows: choose another file or data set")
-    columns = dict.fromkeys(name for row in first for name in row)
-    column = instruction_column(source, columns)
-    if column == "instruction" and not source.response_field and "response" not in columns:
-        log.info("%s has no column 'response': its seeds go without (--response-field names one)", source.data_path)
-    return column, chain(first, records)
+    return list(dict.fromkeys(name for row in first for name in row)), chain(first, records)
 
 
 # --- The set ------------------------------------------------------------------------------------
@@ -187,7 +183,10 @@ def load_seeds(sources: Sequence[SeedSource], spool_path: Path, limit: int | Non
 
 def _row_readers(source: SeedSource) -> Iterator[Callable[[int], SeedInstruction | SetAside]]:
     """For each row of `source` what reads it, once its id is known."""
-    column, rows = _opened(source)
+    columns, rows = _opened(source)
+    column = instruction_column(source, columns)
+    if column == "instruction" and not source.response_field and "response" not in columns:
+        log.info("%s has no column 'response': its seeds go without (--response-field names one)", source.data_path)
     return (partial(read_row, row=row, source=source, column=column) for row in rows)
 
 
