@@ -50,13 +50,16 @@ class Keeper:
     in common with it.
     """
 
-    def __init__(self, environment: dict[str, str], journal: Path) -> None:
-        self._environment = environment
+    def __init__(self, journal: Path) -> None:
+        self._environment: dict[str, str] = {}
         self._archive = Archive(journal)
         self._heard = time.monotonic()
 
+    def keep(self, environment: dict[str, str]) -> None:
+        """The keys that workers need. A call goes from process to process: no file, log or table of Ray has them."""
+        self._environment = environment
+
     def environment(self) -> dict[str, str]:
-        """The keys that workers need: handed from process to process, so that no file and no log of Ray has them."""
         return self._environment
 
     def hear(self) -> None:
@@ -153,8 +156,8 @@ class Cluster:
         """The keeper, once connected. Raises EndpointError where the cluster cannot be reached."""
         if self._keeper is None:
             self._connect()
-            environment = {name: os.environ[name] for name in self._names if name in os.environ}
-            self._keeper = self.remote(Keeper, here=True).remote(environment, self._journal.absolute())
+            self._keeper = self.remote(Keeper, here=True).remote(self._journal.absolute())
+            self._keeper.keep.remote({name: os.environ[name] for name in self._names if name in os.environ})
         return self._keeper
 
     def _connect(self) -> None:

@@ -1,6 +1,7 @@
 """Flags: names and defaults of the contract, values that are checked, settings that make a run another one."""
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -240,3 +241,47 @@ def test_what_is_done_does(flags):
 def test_settings_survive_json():
     settings = parse("--evol-llm-config", "temperature=0.1", "--seed", "-5").determining()
     assert json.loads(json.dumps(settings)) == settings
+
+
+# --- On a cluster ---------------------------------------------------------------------------------
+
+RAY = ("--engine", "ray")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--ray-address", "head:6379"), "--ray-address needs --engine ray"),
+        (("--save-path", "s3://bucket/x.parquet"), "needs --engine ray"),
+        ((*RAY, "--save-path", "s3://bucket/x.json"), "takes the partitions of --save-path NAME.parquet"),
+        ((*RAY, "--save-path", "s3://bucket/x.parquet", "--export", "alpaca"), "and nothing else"),
+        ((*RAY, "--save-path", "s3://me:secret@bucket/x.parquet"), "leave out password and options"),
+        ((*RAY, "--save-path", "s3://bucket/out?region=eu/x.parquet"), "leave out password and options"),
+        ((*RAY, "--save-path", "x.parquet", "--push-to-hub", "me/mine"), "needs one file"),
+        ((*RAY, "--ray-address", "ray://head:10001"), "start this on a node of the cluster"),
+        ((*RAY, "--export-journal", "j.jsonl"), "need --engine local"),
+        (("--data-path", "s3://me:secret@bucket/x.jsonl"), "--data-path holds a password"),
+    ],
+)
+def test_what_does_not_go_together_on_a_cluster_is_one_line(flags, message):
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        parse("--offline", *flags)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_result_in_an_object_store_has_its_small_files_here():
+    pytest.importorskip("ray")
+    config = parse("--offline", *RAY, "--save-path", "s3://bucket/out/x.parquet")
+    assert (config.result, config.run_folder, config.in_partitions) == (Path("x.parquet"), Path("x.run"), True)
+    assert config.on_store(config.result) == "s3://bucket/out/x.parquet"
+    assert config.on_store(config.run_folder / "compare/1") == "s3://bucket/out/x.run/compare/1"
+    here = parse("--offline", *RAY, "--save-path", "out/x.json")
+    assert (here.on_store(here.run_folder), here.in_partitions) == ("out/x.run", False)
+
+
+def test_each_worker_has_its_share():
+    llm = ("--evol-llm-config", "rpm=90", "tpm=600")
+    share = parse("--offline", *llm).for_worker(3, 4)
+    assert (share.batch_size, share.evol_llm_config.rpm, share.evol_llm_config.tpm) == (4, 30, 200)
+    assert share.optim_llm_config.rpm is None
+    assert parse("--offline").for_worker(3, None).batch_size == "auto"

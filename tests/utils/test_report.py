@@ -13,14 +13,17 @@ from utils.config import parse_arguments
 from utils.errors import DataError
 from utils.measures.run import measure_run
 from utils.measures.tags import TagComparison
+from utils.report import write_report
 from utils.report.markup import Html, script_data, tag
 from utils.report.measured import measured
 from utils.report.page import HERE
 from utils.report.repeat import repeat_command
 from utils.report.rows import LONGEST, read_rows
-from utils.report.sampling import BUDGET, EACH, SHOWN, survey
+from utils.report.sampling import BUDGET, EACH, SHOWN, survey, survey_of
 from utils.report.texts import _REASONS, _UI, SCRIPT_KEYS, Words
 from utils.report.words import word_pieces
+from utils.spool import Spool
+from utils.tally import Finished
 from validator.rules import ANSWER_RULES, REWRITE_RULES
 from validator.verdicts import OTHER_REASONS
 
@@ -281,6 +284,30 @@ def test_a_large_run_is_sampled_with_every_kind_in_it(tmp_path):
     assert sum(row["labels"] == ["unscored"] for row in shown) == 3
     assert f"A sample of {len(shown):,} of 2,902 rows" in page
     assert [row["id"] for row in shown] == sorted(row["id"] for row in shown)
+
+
+def test_of_a_run_on_a_cluster_all_rows_are_counted_and_some_are_shown(tmp_path):
+    kept = [evolved(number) for number in range(60)]
+    lost = [rejected(number, "lost") for number in range(60, 80)]
+    records = [["evolved", row] for row in kept] + [["eliminated", row] for row in lost]
+    folder = make_folder(tmp_path, kept, lost, measured=True)
+    whole = folder.write()
+    folder.result.unlink()  # its rows are in partitions, elsewhere
+    with Spool(tmp_path / "rows") as rows:
+        rows.put_many(enumerate(records))
+        finished = Finished.on(rows)
+        write_report(folder.path, folder.result, "en", finished)
+        assert folder.report.read_text(encoding="utf-8") == whole
+    with Spool(tmp_path / "rows") as rows:
+        rows.put_many(list(enumerate(records))[::4])
+        sample = Finished(finished.tally, rows, finished.evolved, finished.rejected)
+        seen = survey_of(sample)
+        assert (seen.total, seen.seeds, len(seen.sample), seen.sampled) == (80, 80, 20, True)
+        assert sum(counts["evolved"] for counts in seen.by_generation.values()) == 60
+        write_report(folder.path, folder.result, "en", sample)
+    page = folder.report.read_text(encoding="utf-8")
+    assert Words("en")("measured_sample") in page
+    assert Words("en")("measured_sample") not in whole
 
 
 def test_a_sample_depends_on_ids_not_on_texts(tmp_path):

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.builders import seed
+from tests.object_store import environment, object_store
 from utils.config import parse_arguments
 from utils.errors import DataError, JournalError
-from utils.run_folder import OF_A_RUN, RunFolder, check_output
+from utils.run_folder import OF_A_RUN, OF_PARTITIONS, SUCCESS, RunFolder, check_output, check_partitions
 from utils.schema import Completion, Message, Request, Sampling
+from utils.storage import LocalFolder, ObjectStore
 
 REQUEST = Request("evolve", "m", (Message("user", seed().text),), Sampling(0.0))
 
@@ -188,3 +190,51 @@ def test_where_nothing_can_be_written_is_said_before_anything_costs(path):
     assert sorted(os.listdir()) == ["file", "folder"]
     check_output(Path("folder/fine.json"), "--some-flag")
     assert os.listdir("folder") == []
+
+
+# --- Results in partitions ------------------------------------------------------------------------
+
+
+def a_run_in_partitions(text: str, *argv: str) -> None:
+    """What a run on a cluster leaves."""
+    with opened("--save-path", "x.parquet", *argv) as folder:
+        folder.write("summary.json", json.dumps(text))
+        for place in ("x.parquet", "x.run/rejects", *(f"x.run/{name}" for name in OF_PARTITIONS)):
+            LocalFolder(Path(place)).write("part-10-000000.parquet", text.encode())
+
+
+def test_partitions_of_other_settings_are_shelved_and_what_was_paid_for_stays():
+    a_run_in_partitions("one")
+    a_run_in_partitions("two", "--seed", "1")
+    shelf = Path("x.run/earlier/1")
+    for place in (shelf / "x.parquet", shelf / "rejects"):
+        assert (place / "part-10-000000.parquet").read_text() == "one"
+    assert not [name for name in OF_PARTITIONS if (shelf / name).exists()]
+    opened("--save-path", "x.parquet", "--seed", "1", "--fresh").close()
+    assert (Path("x.run/earlier/2/journal") / "part-10-000000.parquet").read_text() == "two"
+    assert not [name for name in OF_PARTITIONS if Path("x.run", name).exists()]
+
+
+def test_a_folder_of_partitions_is_told_from_other_folders(tmp_path):
+    store = LocalFolder(tmp_path / "x.parquet")
+    for name in ("part-10-000000.parquet", SUCCESS, ".this_folder"):
+        store.write(name, b"")
+    check_partitions(store, "x.parquet")
+    store.write("mine.parquet", b"")
+    with pytest.raises(DataError, match=r"x\.parquet holds mine\.parquet, which no run has written"):
+        check_partitions(store, "x.parquet")
+
+
+def test_in_an_object_store_fresh_forgets_what_was_paid_for(tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "x.parquet").mkdir()  # somebody else's, of the same name, here
+    with object_store() as variables, environment(variables):
+        store = ObjectStore("s3://bucket/out/x.run")
+        for name in (*OF_PARTITIONS, "rejects"):
+            store.write(f"{name}/part-10-000000.parquet", b"")
+        words = ("--engine", "ray", "--save-path", "s3://bucket/out/x.parquet")
+        opened(*words).close()
+        assert len(store.names("")) == len(OF_PARTITIONS) + 1
+        opened(*words, "--fresh").close()
+        assert store.names("") == ["rejects/part-10-000000.parquet"]
+    assert (tmp_path / "x.parquet").exists()
