@@ -162,7 +162,7 @@ def records_of(path: Path) -> list[dict]:
 
 
 def test_a_budget_a_node_that_dies_and_a_driver_that_dies_change_nothing(machines, local, tmp_path):
-    """Seeds from a private data set of the Hub. No worker asks beyond its share, and no answer is asked for again."""
+    """Seeds from a private data set of the Hub. The budget is kept to the call, and no answer is asked for again."""
     reference, wanted = local
     halves = {"train-0.jsonl": TEXTS[:100], "train-1.jsonl": TEXTS[100:]}
     repo = Repo({name: lines_of(part).encode() for name, part in halves.items()}, private=True)
@@ -171,9 +171,9 @@ def test_a_budget_a_node_that_dies_and_a_driver_that_dies_change_nothing(machine
         opening = {"HF_ENDPOINT": hub.url, "MY_HF_TOKEN": token, "HF_HOME": str(tmp_path / "cache")}
         words = (*flags("org/seeds", "x.json", server.url), *on(machines))
         ran = run(tmp_path, *words, "--max-calls", "150", env=opening)
-        assert "the budget is used up by a worker" in failed(ran, 5)
+        assert "the budget of --max-calls 150 is used up; raise it to go on" in failed(ran, 5)
         assert "all answers are kept, continue with: sh main.sh" in ran.last_line
-        assert 100 <= len(server.received) <= 150
+        assert len(server.received) == 150
         assert max(asked(server).values()) == 1
 
         driver = start(tmp_path, *words, env=opening)

@@ -186,5 +186,5 @@ def check_outcome(config: RunConfig, summary: Summary) -> None:
     if config.min_retention is not None and summary.retention < config.min_retention:
         raise RetentionError(
             f"retention {summary.retention:.3f} is below --min-retention {config.min_retention:g}; "
-            f"see {config.run_folder / 'rejects.jsonl'} for the reasons"
+            f"see {config.rejects} for the reasons"
         )

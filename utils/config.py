@@ -216,6 +216,11 @@ class RunConfig(BaseModel):
         """Is the result a folder of Parquet files, written by many machines?"""
         return self.engine == "ray" and self.result.suffix == ".parquet"
 
+    @property
+    def rejects(self) -> str:
+        """The file, or the folder of partitions, that holds the rows that are not in the result."""
+        return self.on_store(self.run_folder / ("rejects" if self.in_partitions else "rejects.jsonl"))
+
     def on_store(self, path: Path) -> str:
         """Where files that many machines write stand for `path`, which is the result, or lies beside it or below."""
         if not is_url(self.save_path):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from utils.config import LLMConfig
 from utils.errors import BudgetReached
-from utils.schema import Completion, Request, Usage
+from utils.schema import Completion, Request, Stage, Usage
 
 
 @dataclass(slots=True)
@@ -65,14 +65,21 @@ class Ledger:
             own.unavailable, own.usage = own.unavailable + use.unavailable, own.usage + use.usage
             own.cost += use.cost
 
-    def reserve(self, request: Request, config: LLMConfig) -> Decimal:
-        """Set aside what the request may cost; raises BudgetReached when the budget does not hold it."""
+    async def admit(self, request: Request, config: LLMConfig) -> Decimal:
+        """`reserve` for whoever can wait, as where a budget is shared with others."""
+        return self.reserve(request.stage, estimated_tokens(request), request.sampling.max_tokens, config)
+
+    def reserve(self, stage: Stage, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
+        """Set aside what a request may cost; raises BudgetReached when the budget does not hold it.
+
+        `tokens` is the size of its prompt, `max_tokens` what the reply may have.
+        """
         if self.max_calls is not None and self.calls + self.in_flight >= self.max_calls:
             given = self.max_calls + self._before[0]
             raise BudgetReached(f"the budget of --max-calls {given} is used up; raise it to go on")
         estimate = Decimal(0)
         if self.max_cost is not None:
-            estimate = config.cost(estimated_tokens(request), self._expected_output(request))
+            estimate = config.cost(tokens, self._expected_output(stage, max_tokens))
             if self.cost + self._reserved + estimate > self.max_cost:
                 given = self.max_cost + self._before[1]
                 spent = f"{self.cost + self._before[1]:.4f} spent, and the next call may cost {estimate:.4f}"
@@ -81,26 +88,27 @@ class Ledger:
         self.in_flight += 1
         return estimate
 
-    def _expected_output(self, request: Request) -> int:
-        use = self.stages[request.stage]
+    def _expected_output(self, stage: Stage, max_tokens: int | None) -> int:
+        use = self.stages[stage]
         if use.calls:
             return use.usage.output_tokens // use.calls
-        return request.sampling.max_tokens or 1000
+        return max_tokens or 1000
 
-    def release(self, reserved: Decimal) -> None:
+    def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
+        """Give back what was set aside for a request, and book what came of it; None where it was given up."""
         self._reserved -= reserved
         self.in_flight -= 1
-
-    def paid(self, request: Request, completion: Completion, config: LLMConfig) -> None:
-        if completion.failure == "unavailable":
-            self.stages[request.stage].unavailable += 1
+        if completion is None:
             return
-        self.stages[request.stage].calls += 1
-        self.wasted(request, completion.usage, config)
+        if completion.failure == "unavailable":
+            self.stages[stage].unavailable += 1
+            return
+        self.stages[stage].calls += 1
+        self.wasted(stage, completion.usage, config)
 
-    def wasted(self, request: Request, usage: Usage, config: LLMConfig) -> None:
+    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
         """Book tokens that make no call: those of a reply that has to be asked for again."""
-        use = self.stages[request.stage]
+        use = self.stages[stage]
         use.usage += usage
         use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 

@@ -107,14 +107,14 @@ class JournaledLLM:
         return Request(stage, self.model, messages, sampling, str(draw) if greedy else f"{self._run_seed}:{draw}")
 
     async def _fetch(self, request: Request, key: bytes) -> Completion:
-        reserved = self._ledger.reserve(request, self.config)
+        reserved = await self._ledger.admit(request, self.config)
+        completion = None
         try:
             completion = await self._endpoint.send(request)
         finally:
-            self._ledger.release(reserved)
+            self._ledger.settle(reserved, request.stage, completion, self.config)
         if completion.failure != "unavailable":
             self._journal.put(request, completion, key)
-        self._ledger.paid(request, completion, self.config)
         return completion
 
     async def drain(self, seconds: float | None = None) -> None:
@@ -259,7 +259,7 @@ class OpenAIEndpoint:
         try:
             completion = await self._post(server, request)
         except Fault as fault:
-            self._ledger.wasted(request, fault.usage, self._config)
+            self._ledger.wasted(request.stage, fault.usage, self._config)
             if fault.throttled:
                 self._ledger.rate_limited_seconds += window.throttled(started, fault.wait or 1.0)
             self._note_fault(server, fault)

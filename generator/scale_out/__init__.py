@@ -4,7 +4,7 @@
     ingest.py      the data set, read in pieces; seeds.py runs that on the cluster
     layout.py      which rows are seeds, and which partition each belongs to
     parts.py       the files of a partition, its completions
-    workers.py     what does partitions, and the desk that hears of it
+    workers.py     what does partitions; desk.py hears of it, and keeps the budget
     final_run.py   passes over the partitions, whatever dies on the way
     publish.py     near copies, and the result
 

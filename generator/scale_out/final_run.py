@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -21,8 +22,9 @@ import ray
 
 from generator.group import GROUP_SIZE, groups_of_ten
 from generator.scale_out.cluster import CPUS, PATIENCE, POLL, QUIET, Cluster, Stream, as_raised, in_blocks
+from generator.scale_out.desk import TRIES, Desk, State
 from generator.scale_out.parts import Parts, Rows
-from generator.scale_out.workers import TRIES, Build, Desk, Lone, Plan, State, Worker, aside_rows
+from generator.scale_out.workers import Build, Lone, Plan, Worker, aside_rows
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
 from utils.ledger import Ledger
 from utils.prompts import PROMPT_FOLDER
@@ -30,6 +32,7 @@ from utils.schema import Reject, SeedInstruction
 
 log = logging.getLogger(__name__)
 
+READERS = 16  # files of finished partitions read at once
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
 SILENCE = 60.0  # seconds without a sign of a worker that has work in hand, after which it is started anew
 IDLE = 60.0  # seconds in which nobody has work in hand, though there is some, after which a new pass begins
@@ -94,14 +97,15 @@ async def make_partitions(cluster: Cluster, work: Work, plan: Plan) -> Parts:
 
 def _book_finished(parts: Parts, todo: list[int], work: Work) -> None:
     """Count the partitions of earlier runs: their rows are done, and their calls come from the journal."""
-    for number in sorted(set(range(len(parts.partitions))) - set(todo)):
-        counts = parts.counts(number)
-        work.done(counts.rows, counts.rows - counts.evolved)
-        for stage, calls in counts.calls.items():
-            work.ledger.stages[stage].journaled += calls
+    finished = sorted(set(range(len(parts.partitions))) - set(todo))
+    with ThreadPoolExecutor(READERS) as pool:  # each is a small file, perhaps far away
+        for counts in pool.map(parts.counts, finished):
+            work.done(counts.rows, counts.rows - counts.evolved)
+            for stage, calls in counts.calls.items():
+                work.ledger.stages[stage].journaled += calls
 
 
-def share_of(requests: int | None, partitions: int, ledger: Ledger) -> Share:
+def share_of(requests: int | None, partitions: int) -> Share:
     """The workers for the cluster as it is: one per node, more where a node's share of requests is large.
 
     Each has the same share, rounded down: together they never have more in flight than `requests`.
@@ -109,7 +113,7 @@ def share_of(requests: int | None, partitions: int, ledger: Ledger) -> Share:
     nodes = sum(node["Alive"] for node in ray.nodes())
     cpus = int(ray.cluster_resources().get("CPU", 1))
     workers = min(max(cpus, nodes), max(nodes, (requests or 0) // REQUESTS_AT_LEAST), partitions)
-    workers = min(workers, requests or workers, max(1, ledger.remaining().max_calls or workers))
+    workers = min(workers, requests or workers)
     return Share(workers, requests and requests // workers)
 
 
@@ -124,9 +128,11 @@ class _Pass:
     def __init__(self, cluster: Cluster, work: Work, plan: Plan, parts: Parts, todo: list[int]) -> None:
         self._cluster, self._work, self._plan, self._parts, self._todo = cluster, work, plan, parts, todo
         self._keeper = cluster.keeper
-        self._share = share_of(work.requests, len(todo), work.ledger)
+        self._share = share_of(work.requests, len(todo))
         self._build = work.build(self._share.workers, self._share.requests)
-        self._desk = cluster.remote(Desk, here=True).remote(SILENCE)
+        budget = work.ledger.remaining()
+        self._budgeted = budget.max_calls is not None or budget.max_cost is not None
+        self._desk = cluster.remote(Desk, here=True).remote(budget, SILENCE)
         self._rows = self._failed = 0
         self._lone: Any = None
 
@@ -142,7 +148,7 @@ class _Pass:
             state = await self._watch(stream)
             if state.error:
                 await self._homecoming(stream, HOMECOMING if isinstance(state.error, BudgetReached) else PATIENCE)
-                raise _as_whole(state.error)
+                raise state.error
         except asyncio.CancelledError:
             await self._cluster.ask(self._desk.stop.remote(Interrupted("interrupted"), Ledger()))
             await self._homecoming(stream, WINDING_DOWN)
@@ -163,19 +169,13 @@ class _Pass:
         at_once = partitions_at_once(self._share, self._plan.size)
         return partitions.map_batches(
             Worker,
-            fn_constructor_args=(self._build, self._plan, self._desk, self._keeper, self._budget(), at_once),
+            fn_constructor_args=(self._build, self._plan, self._desk, self._keeper, self._budgeted, at_once),
             compute=ActorPoolStrategy(
                 size=self._share.workers, max_tasks_in_flight_per_actor=at_once, max_concurrent_calls_per_actor=at_once
             ),
             batch_size=1,
             num_cpus=CPUS,
         )
-
-    def _budget(self) -> Ledger:
-        """A worker's share of what is left of the budget."""
-        left, workers = self._work.ledger.remaining(), self._share.workers
-        calls = None if left.max_calls is None else left.max_calls // workers
-        return Ledger(calls, None if left.max_cost is None else left.max_cost / workers)
 
     async def _watch(self, stream: Stream) -> State:
         """Tell how far it is until the stream ends, a worker stops the run, or nothing moves."""
@@ -252,7 +252,8 @@ class _Pass:
     async def _alone(self, number: int, seeds: list[SeedInstruction]) -> Rows | None:
         """The rows of `seeds`, done in an actor that does nothing else; None where it went down or fell silent."""
         if self._lone is None:
-            self._lone = self._cluster.remote(Lone, max_restarts=0).remote(self._build, self._plan, self._keeper)
+            arguments = (self._build, self._plan, self._desk, self._keeper, self._budgeted)
+            self._lone = self._cluster.remote(Lone, max_restarts=0).remote(*arguments)
         work = asyncio.ensure_future(_awaited(self._lone.do.remote(number, [seed.id for seed in seeds])))
         try:
             while not (await asyncio.wait({work}, timeout=SILENCE / 2))[0]:
@@ -276,10 +277,3 @@ class _Pass:
 
 async def _awaited(reference: Any) -> Any:
     return await reference
-
-
-def _as_whole(error: AutoEvolError) -> AutoEvolError:
-    """A worker knows its share of the budget only; the run's error speaks of the whole."""
-    if isinstance(error, BudgetReached):
-        return BudgetReached("the budget is used up by a worker (each has an equal share of it); raise it to go on")
-    return error

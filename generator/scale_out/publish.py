@@ -20,7 +20,7 @@ from generator.scale_out.cluster import MARK, Cluster, Place, in_blocks
 from generator.scale_out.ingest import kept_layout
 from generator.scale_out.layout import Partitions
 from generator.scale_out.parts import read_rows, read_texts
-from utils.errors import EndpointError
+from utils.errors import DataError, EndpointError
 from utils.measures.sample import row_rank
 from utils.overlap import NearCopies
 from utils.results import EVOLVED, REJECTED, Record, dumps, near_copy_record, parquet_bytes
@@ -35,7 +35,7 @@ SEEDS_OF_SHARD = 50_000  # before there are more shards
 TRIES = 3  # of the filter, which begins anew when a node with a shard dies
 WRITTEN_TOGETHER = 8  # partitions that one task writes: little work each
 REJECTS = "rejects"
-GATHERED = pa.schema([("name", pa.string()), ("tally", pa.string()), ("rows", pa.string())])
+GATHERED = pa.schema([(name, pa.string()) for name in ("name", "tally", "rows", "error")])
 
 Texts = list[tuple[int, int, str]]  # key, id, instruction
 
@@ -91,8 +91,7 @@ class Sieve:
                 dropped.append(key)
             else:
                 kept.append((key, row_id, text))
-        # An actor works off calls in the order in which they were made: the next partition meets these texts.
-        self._shards[number % len(self._shards)].keep.remote(kept)
+        ray.get(self._shards[number % len(self._shards)].keep.remote(kept))
         return dropped
 
 
@@ -151,10 +150,14 @@ class Shelves:
 
 
 def write_parts(batch: pa.Table, shelves: Shelves) -> Iterator[pa.Table]:
-    """What a task of Ray Data does with some partitions."""
+    """What a task of Ray Data does with some partitions; what a store refuses is a line with an `error`."""
     for line in batch.to_pylist():
         shelves.made.keeper.hear.remote()
-        tally, drawn = shelves.write(line["name"], set(line["dropped"]))
+        try:
+            tally, drawn = shelves.write(line["name"], set(line["dropped"]))
+        except DataError as exc:
+            yield pa.Table.from_pylist([{"error": str(exc)}], GATHERED)
+            continue
         yield pa.Table.from_pylist([{"name": line["name"], "tally": tally.to_json(), "rows": dumps(drawn)}], GATHERED)
 
 
@@ -171,6 +174,8 @@ async def publish_result(
     tallies: dict[str, Tally] = {}
 
     def take(line: dict[str, Any]) -> None:
+        if line["error"]:
+            raise DataError(line["error"])
         if line["name"] not in tallies:
             tallies[line["name"]] = Tally.from_json(line["tally"])
             rows.put_many(json.loads(line["rows"]))

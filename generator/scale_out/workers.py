@@ -1,15 +1,8 @@
-"""What runs on the cluster: the desk that says who does which partition, and the workers that do them.
-
-Ray Data gives partitions to workers. They read their seeds from the store and write their results there; the desk,
-which stands on the driver's node, hears of both, so that a partition that Ray gives out twice is done once, one that
-takes its workers down is noticed, and so is a worker that falls silent.
-"""
+"""What does partitions: workers, which read seeds from the store and write results there, and tell the desk of both."""
 
 import asyncio
 import logging
 import os
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -21,6 +14,7 @@ import ray
 
 from generator.group import groups_of_ten
 from generator.scale_out.cluster import Place
+from generator.scale_out.desk import SharedLedger
 from generator.scale_out.ingest import kept_layout
 from generator.scale_out.layout import Partitions
 from generator.scale_out.parts import Part, PartJournal, Parts, Rows
@@ -34,7 +28,6 @@ from utils.storage import Store, brief
 
 log = logging.getLogger(__name__)
 
-TRIES = 2  # times that a partition may take its worker down before it is looked at by itself
 HEARTBEAT = 2.0  # seconds
 
 GroupWork = Callable[[Sequence[SeedInstruction]], Awaitable[Rows]]
@@ -77,105 +70,6 @@ class Plan:
         return Parts(store, seeds, Partitions(kept_layout(seeds), self.size, self.limit), self.work)
 
 
-# --- The desk -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How far the pass is, as the desk sees it.
-
-    `idle` are the seconds since anyone had work in hand, or None as long as no worker has come; `silent` are the
-    actors that fell silent with work in hand. `suspects` are partitions to be looked at by themselves, and why.
-    `spent` is what was booked since the desk was last asked.
-    """
-
-    rows: int
-    failed: int
-    idle: float | None
-    silent: tuple[Any, ...]
-    suspects: dict[int, str]
-    error: AutoEvolError | None
-    spent: Ledger
-
-
-class Desk:
-    """Hears of every partition that is begun and finished, and of every worker."""
-
-    def __init__(self, silence: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._silence, self._now = silence, now
-        self._workers: dict[str, Any] = {}
-        self._heard: dict[str, float] = {}  # of workers with work in hand
-        self._moved: float | None = None
-        self._begun: Counter[int] = Counter()
-        self._finished: set[int] = set()
-        self._suspects: dict[int, str] = {}
-        self._error: AutoEvolError | None = None
-        self._rows = self._failed = 0
-        self._spent = Ledger()
-
-    def enter(self, worker: str, actor: Any) -> None:
-        """A worker is there."""
-        self._moved = self._now()
-        self._workers[worker] = actor
-
-    def workers(self) -> list[Any]:
-        return list(self._workers.values())
-
-    def begin(self, number: int, worker: str) -> str | None:
-        """A name for this attempt at a partition; None where it is done, suspect, or the run is stopping."""
-        self.alive(worker, True)
-        if self._error or number in self._suspects or number in self._finished:
-            return None
-        if self._begun[number] == TRIES:
-            self._suspects[number] = f"took its worker down {TRIES} times"
-            return None
-        self._begun[number] += 1
-        return uuid4().hex
-
-    def finish(self, number: int, rows: int, failed: int, spent: Ledger) -> None:
-        """A partition's files are written; `failed` of its rows are not evolved."""
-        self._moved = self._now()
-        self._spent.add(spent)
-        if number not in self._finished:
-            self._finished.add(number)
-            self._rows += rows
-            self._failed += failed
-
-    def finished(self) -> set[int]:
-        return self._finished
-
-    def doubt(self, number: int, why: str, spent: Ledger) -> None:
-        """A partition on which the program itself failed."""
-        self._spent.add(spent)
-        self._suspects[number] = why
-
-    def stop(self, error: AutoEvolError, spent: Ledger) -> None:
-        """The run cannot go on."""
-        self._spent.add(spent)
-        self._error = self._error or error
-
-    def alive(self, worker: str, busy: bool, spent: Ledger | None = None) -> AutoEvolError | None:
-        """A sign of life, and what was spent since the last one. Returns why the run stops, if it does."""
-        if spent:
-            self._spent.add(spent)
-        if busy:
-            self._heard[worker] = self._moved = self._now()
-        else:
-            self._heard.pop(worker, None)
-        return self._error
-
-    def state(self) -> State:
-        spent, self._spent = self._spent, Ledger()
-        now = self._now()
-        silent = [worker for worker, heard in self._heard.items() if now - heard > self._silence]
-        actors = tuple(self._workers.pop(worker) for worker in silent if self._heard.pop(worker))
-        idle = None if self._moved is None else now - self._moved
-        return State(self._rows, self._failed, idle, actors, self._suspects, self._error, spent)
-
-
-# --- Workers ------------------------------------------------------------------------------------
-
-
 class Tools:
     """What a process of the cluster opens once: its keys, its files, the answers that the driver has."""
 
@@ -201,8 +95,9 @@ class Tools:
 class Worker:
     """One of the actors of Ray Data's pool: does partitions, several at once, within its share of all requests."""
 
-    def __init__(self, build: Build, plan: Plan, desk: Any, keeper: Any, budget: Ledger, at_once: int) -> None:
-        self._build, self._plan, self._desk, self._keeper, self._ledger = build, plan, desk, keeper, budget
+    def __init__(self, build: Build, plan: Plan, desk: Any, keeper: Any, budgeted: bool, at_once: int) -> None:
+        self._build, self._plan, self._desk, self._keeper = build, plan, desk, keeper
+        self._ledger = ledger_of(desk, budgeted)
         self._room = asyncio.Semaphore(at_once)
         self._journal = PartJournal()
         self._opening: asyncio.Task[None] | None = None
@@ -214,7 +109,11 @@ class Worker:
     async def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         # In the event loop of the calls, where the connections belong.
         self._opening = self._opening or asyncio.ensure_future(self._open())
-        await asyncio.shield(self._opening)
+        try:
+            await asyncio.shield(self._opening)
+        except AutoEvolError as exc:
+            await self._desk.stop.remote(exc, Ledger())
+            return batch
         for number in map(int, batch["part"]):
             async with self._room:
                 await self._do(number)
@@ -286,8 +185,9 @@ class Worker:
 class Lone:
     """An actor to try suspect rows in: what takes it down takes nothing else down."""
 
-    def __init__(self, build: Build, plan: Plan, keeper: Any) -> None:
-        self._build, self._tools = build, Tools(plan, keeper)
+    def __init__(self, build: Build, plan: Plan, desk: Any, keeper: Any, budgeted: bool) -> None:
+        self._tools, self._journal, self._ledger = Tools(plan, keeper), PartJournal(), ledger_of(desk, budgeted)
+        self._hands = build(self._journal, self._ledger)
 
     async def alive(self) -> None:
         """Answers as long as no row blocks the process."""
@@ -296,11 +196,15 @@ class Lone:
         """The rows of some seeds of a partition, and what was spent on them. Their completions are logged."""
         part = self._tools.part(number, uuid4().hex)
         wanted = replace(part, seeds=[seed for seed in part.seeds if seed.id in set(ids)], aside=[])
-        journal, ledger = PartJournal(), Ledger()
         try:
-            return await rows_of(wanted, self._build(journal, ledger), journal), ledger
+            return await rows_of(wanted, self._hands, self._journal), taken(self._ledger)
         finally:
             part.log.append(part.log.taken())
+
+
+def ledger_of(desk: Any, budgeted: bool) -> Ledger:
+    """The ledger of a worker."""
+    return SharedLedger(desk) if budgeted else Ledger()
 
 
 async def rows_of(part: Part, hands: Hands, journal: PartJournal) -> Rows:
@@ -316,11 +220,9 @@ def aside_rows(part: Part, key_of: Callable[[int], int]) -> Rows:
 
 
 def taken(ledger: Ledger) -> Ledger:
-    """What `ledger` has booked, taken out of it and off its budget, for the driver to book."""
+    """What the ledger of a worker has booked, taken out of it, for the driver to book."""
     booked = Ledger()
     booked.add(ledger)
-    left = ledger.remaining()
-    ledger.max_calls, ledger.max_cost = left.max_calls, left.max_cost
     ledger.stages.clear()
     ledger.retries, ledger.rate_limited_seconds = 0, 0.0
     return booked

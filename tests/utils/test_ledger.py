@@ -1,6 +1,7 @@
 """The ledger: decimals to the last digit, and budgets that hold however many calls are under way."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -11,7 +12,7 @@ from utils.errors import BudgetReached, EndpointError
 from utils.journal import Journal
 from utils.ledger import Ledger, estimated_tokens
 from utils.llm import JournaledLLM
-from utils.schema import Completion, Message, Request, Sampling, Usage
+from utils.schema import Completion, Message, Request, Sampling, Stage, Usage
 
 PRICED = LLMConfig(price_in="0.27", price_out="1.10", price_cached="0.07", max_tokens=100)
 REQUEST = Request("evolve", "m", (Message("user", "x" * 400),), Sampling(max_tokens=100))
@@ -58,6 +59,15 @@ def complete_many(ledger: Ledger, fate: str = "answered", count: int = 60, waves
 # --- Budgets ---------------------------------------------------------------------------------------
 
 
+def reserved(ledger: Ledger, request: Request = REQUEST) -> Decimal:
+    return asyncio.run(ledger.admit(request, PRICED))
+
+
+def pay(ledger: Ledger, completion: Completion, config: LLMConfig = PRICED, stage: Stage = "evolve") -> None:
+    """One call, from its reservation to what came of it."""
+    ledger.settle(reserved(ledger, replace(REQUEST, stage=stage)), stage, completion, config)
+
+
 @pytest.mark.parametrize("fate", ["answered", "unavailable", "raises"])
 @pytest.mark.parametrize("max_calls", [0, 1, 17, 60, 100])
 def test_calls_never_exceed_max_calls_and_use_it_up(max_calls, fate):
@@ -98,23 +108,22 @@ def test_a_budget_one_digit_short_lets_one_call_less_through():
 def test_the_estimate_follows_what_the_stage_has_used():
     """Where answers are shorter than max_tokens allows, the budget is not held back for what never comes."""
     ledger, short = Ledger(max_cost=Decimal("0.001")), Completion("fine", None, Usage(100, 10))
-    first = ledger.reserve(REQUEST, PRICED)
-    ledger.release(first)
-    ledger.paid(REQUEST, short, PRICED)
-    second = ledger.reserve(REQUEST, PRICED)
+    first = reserved(ledger)
+    ledger.settle(first, "evolve", short, PRICED)
+    second = reserved(ledger)
     assert (first, second) == (TYPICAL_COST, Decimal("0.000038"))
 
 
 def test_without_max_tokens_a_thousand_are_expected():
     ledger = Ledger(max_cost=Decimal(1))
     request = Request("evolve", "m", REQUEST.messages, Sampling())
-    assert ledger.reserve(request, PRICED) == (100 * Decimal("0.27") + 1000 * Decimal("1.10")) / 1_000_000
+    assert reserved(ledger, request) == (100 * Decimal("0.27") + 1000 * Decimal("1.10")) / 1_000_000
 
 
 @pytest.mark.parametrize("ledger", [Ledger(max_calls=0), Ledger(max_cost=Decimal(0))])
 def test_a_budget_that_is_used_up_says_what_to_do(ledger):
     with pytest.raises(BudgetReached, match=r"--max-c\w+ 0 is used up.*; raise it to go on"):
-        ledger.reserve(REQUEST, PRICED)
+        reserved(ledger)
     assert ledger.in_flight == 0
 
 
@@ -122,15 +131,14 @@ def test_what_is_left_of_a_budget_speaks_of_the_whole():
     last = Ledger(max_calls=6, max_cost=6 * TYPICAL_COST)
     for _ in range(2):
         for _ in range(3):
-            last.release(last.reserve(REQUEST, PRICED))
-            last.paid(REQUEST, TYPICAL, PRICED)
+            pay(last, TYPICAL)
         last = last.remaining()
     assert (last.calls, last.max_calls, last.max_cost) == (0, 0, 0)
     with pytest.raises(BudgetReached, match="--max-calls 6 is used up"):
-        last.reserve(REQUEST, PRICED)
+        reserved(last)
     last.max_calls = None
     with pytest.raises(BudgetReached, match=rf"--max-cost {6 * TYPICAL_COST} is used up \(0\.0008 spent"):
-        last.reserve(REQUEST, PRICED)
+        reserved(last)
 
 
 # --- Accounts --------------------------------------------------------------------------------------
@@ -139,28 +147,28 @@ def test_what_is_left_of_a_budget_speaks_of_the_whole():
 def test_costs_are_decimals_to_the_last_digit():
     ledger, config = Ledger(), LLMConfig(price_in="0.1", price_out="0.2")
     for _ in range(3):
-        ledger.paid(REQUEST, Completion("fine", None, Usage(1_000_000, 1)), config)
+        pay(ledger, Completion("fine", None, Usage(1_000_000, 1)), config)
     assert ledger.cost == Decimal("0.3000006")
     assert (ledger.calls, ledger.usage) == (3, Usage(3_000_000, 3))
 
 
 def test_cached_input_is_priced_apart():
     ledger = Ledger()
-    ledger.paid(REQUEST, Completion("fine", None, Usage(1_000_000, 0, 400_000)), PRICED)
+    pay(ledger, Completion("fine", None, Usage(1_000_000, 0, 400_000)))
     assert ledger.cost == Decimal("0.6") * Decimal("0.27") + Decimal("0.4") * Decimal("0.07")
 
 
 def test_without_prices_nothing_costs():
     ledger = Ledger()
-    ledger.paid(REQUEST, TYPICAL, LLMConfig())
+    pay(ledger, TYPICAL, LLMConfig())
     assert (ledger.cost, ledger.calls) == (0, 1)
 
 
 def test_accounts_are_kept_by_stage():
     ledger = Ledger()
-    ledger.paid(REQUEST, TYPICAL, PRICED)
-    ledger.paid(Request("judge", "m", REQUEST.messages, Sampling()), TYPICAL, PRICED)
-    ledger.paid(REQUEST, Completion("", "unavailable"), PRICED)
+    pay(ledger, TYPICAL)
+    pay(ledger, TYPICAL, stage="judge")
+    pay(ledger, Completion("", "unavailable"))
     evolve = ledger.stages["evolve"]
     assert (evolve.calls, evolve.unavailable, evolve.cost, ledger.stages["judge"].calls) == (1, 1, TYPICAL_COST, 1)
     assert (ledger.calls, ledger.cost) == (2, 2 * TYPICAL_COST)
@@ -168,7 +176,7 @@ def test_accounts_are_kept_by_stage():
 
 def test_a_reply_of_no_use_costs_but_is_no_call():
     ledger = Ledger()
-    ledger.wasted(REQUEST, TYPICAL.usage, PRICED)
+    ledger.wasted("evolve", TYPICAL.usage, PRICED)
     assert (ledger.calls, ledger.cost, ledger.usage) == (0, TYPICAL_COST, TYPICAL.usage)
 
 

@@ -1,15 +1,19 @@
 """The desk: who does what, who has fallen silent, and what goes on when nothing moves."""
 
+import asyncio
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
 
-from generator.scale_out.workers import TRIES, Desk, taken
+from generator.scale_out.desk import TRIES, Desk, SharedLedger
+from generator.scale_out.workers import taken
+from utils.config import LLMConfig
 from utils.errors import BudgetReached, EndpointError
 from utils.ledger import Ledger, StageUse
-from utils.schema import Usage
+from utils.schema import Completion, Message, Request, Sampling, Usage
 
 SILENCE = 60.0
 
@@ -29,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def desk(clock) -> Desk:
-    return Desk(SILENCE, clock)
+    return Desk(Ledger(), SILENCE, clock)
 
 
 def spent(calls: int) -> Ledger:
@@ -113,9 +117,76 @@ def test_what_was_spent_is_told_once(desk):
     assert desk.state().spent.calls == 0
 
 
-def test_what_is_taken_out_of_a_ledger_is_off_its_budget():
+def test_what_is_taken_out_of_a_ledger_is_told_once():
     ledger = spent(3)
-    ledger.max_calls, ledger.max_cost = 10, Decimal(20)
     booked = taken(ledger)
     assert (booked.calls, booked.cost, booked.retries) == (3, Decimal(3), 2)
-    assert (ledger.calls, ledger.retries, ledger.max_calls, ledger.max_cost) == (0, 0, 7, Decimal(17))
+    assert (ledger.calls, ledger.retries, ledger.cost) == (0, 0, 0)
+
+
+PRICED = LLMConfig(price_in="1", price_out="1", max_tokens=100)
+REQUEST = Request("evolve", "m", (Message("user", "x" * 400),), Sampling(max_tokens=100))  # of 100 tokens
+ANSWERED = Completion("fine", None, Usage(100, 100))
+COST = Decimal(200) / 1_000_000
+
+
+class Remote:
+    """The desk as a worker reaches it: by calls that are answered later."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        async def call(*args):
+            return getattr(self._desk, name)(*args)
+
+        return SimpleNamespace(remote=lambda *args: asyncio.ensure_future(call(*args)))
+
+
+async def calling(ledger: Ledger, calls: int, completion: Completion | None = ANSWERED) -> int:
+    """So many calls of one worker, as far as the budget goes; returns how many were let through."""
+    for number in range(calls):
+        try:
+            reserved = await ledger.admit(REQUEST, PRICED)
+        except BudgetReached:
+            return number
+        await asyncio.sleep(0)
+        ledger.settle(reserved, "evolve", completion, PRICED)
+    return calls
+
+
+@pytest.mark.parametrize("budget", [Ledger(max_calls=25), Ledger(max_cost=25 * COST)])
+def test_workers_share_one_budget_to_the_last_call(budget, clock):
+    async def working() -> list[int]:
+        ledgers = [SharedLedger(Remote(desk)) for _ in range(3)]
+        let_through = await asyncio.gather(*(calling(ledger, 20) for ledger in ledgers))
+        assert [taken(ledger).calls for ledger in ledgers] == let_through
+        return let_through
+
+    desk = Desk(budget, SILENCE, clock)
+    let_through = asyncio.run(working())
+    assert sum(let_through) == 25
+    assert all(let_through)
+    with pytest.raises(BudgetReached, match="raise it to go on"):
+        desk.reserve("evolve", 100, 100, PRICED)
+
+
+def test_what_a_worker_that_died_had_under_way_stays_set_aside(clock):
+    async def working() -> None:
+        await SharedLedger(Remote(desk)).admit(REQUEST, PRICED)  # and is heard of no more
+        assert await calling(SharedLedger(Remote(desk)), 20) == 9
+
+    desk = Desk(Ledger(max_calls=10), SILENCE, clock)
+    asyncio.run(working())
+
+
+def test_what_came_to_nothing_is_given_back_and_waste_is_paid_for(clock):
+    async def working() -> None:
+        ledger = SharedLedger(Remote(desk))
+        assert await calling(ledger, 20, None) == 20
+        ledger.wasted("evolve", ANSWERED.usage, PRICED)
+        await asyncio.sleep(0)
+        assert await calling(ledger, 20) == 1
+
+    desk = Desk(Ledger(max_cost=2 * COST), SILENCE, clock)
+    asyncio.run(working())
