@@ -231,7 +231,9 @@ class Cluster:
         try:
             return await asyncio.wait_for(answer, PATIENCE)
         except (TimeoutError, ray.exceptions.RayError) as exc:
-            raise EndpointError("the Ray node of this program is gone; start it, then run again") from exc
+            raise EndpointError(
+                f"the Ray node of this program does not answer ({brief(exc)}); look at it, then run again"
+            ) from exc
 
     def close(self) -> None:
         self._keeper = None

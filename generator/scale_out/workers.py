@@ -101,7 +101,7 @@ class Worker:
         self._room = asyncio.Semaphore(at_once)
         self._journal = PartJournal()
         self._opening: asyncio.Task[None] | None = None
-        self._in_hand: dict[int, Part] = {}
+        self._in_hand: dict[int, Part | None] = {}  # None while it is being opened
         self._tasks: set[asyncio.Task[Rows]] = set()
         self._stopped_by: AutoEvolError | None = None
         self._name = uuid4().hex
@@ -129,6 +129,7 @@ class Worker:
         attempt = await self._desk.begin.remote(number, self._name)
         if attempt is None:
             return
+        self._in_hand[number] = None
         try:
             part = self._in_hand[number] = await asyncio.to_thread(self._tools.part, number, attempt)
             rows = await self._stoppable(rows_of(part, self._hands, self._journal))
@@ -143,7 +144,7 @@ class Worker:
             log.exception("partition %d", number)
             await self._desk.doubt.remote(number, f"failed with {brief(exc)}", taken(self._ledger))
         finally:
-            self._in_hand.pop(number, None)
+            del self._in_hand[number]
 
     async def _stoppable(self, work: Coroutine[Any, Any, Rows]) -> Rows:
         """Do it, unless the run stops meanwhile."""
@@ -163,7 +164,7 @@ class Worker:
     async def _flush(self) -> None:
         try:
             for part in list(self._in_hand.values()):
-                if content := part.log.taken():
+                if part and (content := part.log.taken()):
                     await asyncio.to_thread(part.log.append, content)
         except AutoEvolError as exc:
             await self._desk.stop.remote(exc, taken(self._ledger))
