@@ -176,7 +176,7 @@ class Cluster:
                 ray.init(address=self._address, **quiet, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
             raise EndpointError(
-                f"cannot use the Ray cluster at {self._address} ({brief(exc)}); check --ray-address"
+                f"cannot use the Ray cluster at {self._address} ({brief(exc)}); check --ray-address and RAY_AUTH_MODE"
             ) from exc
         signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in the place of ours
 
