@@ -282,15 +282,22 @@ def hands_of(slept: Path) -> engine.Hands:
 
 
 @pytest.fixture
-def scaled(machines, tmp_path) -> Callable[..., tuple[engine.Published, Counter, dict[int, list]]]:
-    """Runs forty seeds through the cluster: what was published, what was told, and the gathered rows by key."""
+def scaled(machines, tmp_path) -> Callable[[Path], tuple[engine.Published, Counter, dict[int, list]]]:
+    """Runs forty seeds through the cluster, and touches `opened` where there is work to do. No other process sees the
+    folders of the run. Gives what was published, what was told, and the gathered rows by key.
+    """
     (tmp_path / "seeds.jsonl").write_text(lines_of([seed.text for seed in seeds_of(40)]))
 
-    def scale(elsewhere: bool = False, build=None) -> tuple[engine.Published, Counter, dict[int, list]]:
+    def scale(opened: Path) -> tuple[engine.Published, Counter, dict[int, list]]:
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
+
+        def build(workers: int, requests: int | None):
+            opened.touch()
+            return lambda journal, ledger: hands_of(slept)
+
         work = engine.Work(
-            build=build or (lambda workers, requests: lambda journal, ledger: hands_of(slept)),
+            build=build,
             fingerprint="a test",
             requests=8,
             rows_of_seed=1,
@@ -299,9 +306,8 @@ def scaled(machines, tmp_path) -> Callable[..., tuple[engine.Published, Counter,
             done=lambda rows, lost: told.update(rows=rows, lost=lost),
         )
         cluster = engine.Cluster(machines.address, (), tmp_path / "journal.sqlite")
-        if elsewhere:
-            here = cluster.place
-            cluster.place = lambda root: replace(here(root), mark="a folder that no other process sees")
+        here = cluster.place
+        cluster.place = lambda root: replace(here(root), mark="a folder that no other process sees")
         (tmp_path / "x.run").mkdir(exist_ok=True)
         roots = (str(tmp_path / "x.run"), str(tmp_path / "x.run/result"))
 
@@ -317,47 +323,24 @@ def scaled(machines, tmp_path) -> Callable[..., tuple[engine.Published, Counter,
     return scale
 
 
-def test_a_row_that_crashes_workers_is_rejected_and_silence_is_ended(scaled, tmp_path, monkeypatch):
+def test_a_row_that_crashes_workers_is_rejected_silence_is_ended_and_all_is_done_once(scaled, tmp_path, monkeypatch):
+    """On nodes that see no folder in common, and write by way of the driver."""
     monkeypatch.setattr(final_run, "SILENCE", 5.0)
     monkeypatch.setattr(publish, "SEEDS_OF_SHARD", 15)  # two shards for the near copies
-    published, told, rows = scaled()
+    published, told, rows = scaled(tmp_path / "opened")
     crashed = {7}
     copies = {n for n in range(3, 40, 3) if n - 1 not in crashed} - crashed
     reasons = {key: record["reason"] for key, (kind, record) in rows.items() if kind == "eliminated"}
     assert reasons == dict.fromkeys(copies, "near_copy") | dict.fromkeys(crashed, "crashed")
     assert (tmp_path / "slept").exists()
+    assert (tmp_path / "opened").exists()
     assert (told["rows"], told["lost"]) == (40, 1)
     assert published.tally.by_reason("eliminated") == Counter(reasons.values())
-    assert [record["id"] for record in published.evolved()] == sorted(set(range(40)) - set(reasons))
-    assert [record["id"] for record in published.rejected()] == sorted(reasons)
+    evolved, rejected = list(published.evolved()), list(published.rejected())
+    assert [record["id"] for record in evolved] == sorted(set(range(40)) - set(reasons))
+    assert [record["id"] for record in rejected] == sorted(reasons)
 
-
-def test_nodes_that_see_no_folder_in_common_write_by_way_of_the_driver(scaled, tmp_path):
-    """And what is finished is not done again."""
-    (tmp_path / "slept").touch()
-    asked_again = tmp_path / "asked again"
-
-    def build(workers: int, requests: int | None):
-        def opened(journal, ledger) -> engine.Hands:
-            hands = hands_of(tmp_path / "slept")
-
-            async def work(group):
-                return await hands.work([seed for seed in group if seed.text != POISON])
-
-            return engine.Hands(work, hands.drain, hands.key_of)
-
-        return opened
-
-    def build_again(workers: int, requests: int | None):
-        asked_again.touch()
-        return build(workers, requests)
-
-    first, told, rows = scaled(elsewhere=True, build=build)
-    assert (len(rows), told["rows"]) == (39, 39)
-    records = list(first.evolved()), list(first.rejected())
-    assert sum(map(len, records)) == 39
-
-    second, told, rows_again = scaled(elsewhere=True, build=build_again)
-    assert (list(second.evolved()), list(second.rejected())) == records
-    assert (rows_again, told["rows"], second.tally) == (rows, 39, first.tally)
-    assert not asked_again.exists()
+    again, told, rows_again = scaled(tmp_path / "opened again")
+    assert not (tmp_path / "opened again").exists()
+    assert (list(again.evolved()), list(again.rejected())) == (evolved, rejected)
+    assert (rows_again, told["rows"], again.tally) == (rows, 40, published.tally)
