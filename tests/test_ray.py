@@ -61,7 +61,7 @@ def variables() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def machines(variables) -> Iterator[Machines]:
     """Three nodes of one CPU each."""
-    os.environ["RAY_worker_niceness"] = "0"  # on a busy machine Ray's workers would wait for all the others
+    os.environ.update(RAY_worker_niceness="0")  # on a busy machine Ray's workers would wait for all the others
     cluster = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(num_cpus=1)
