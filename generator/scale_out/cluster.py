@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import queue
+import re
 import signal
 import socket
 import sys
@@ -43,6 +44,8 @@ BLOCKS = 2_000  # tasks of one Ray data set at most; each does one row or severa
 WAITING = 1_000  # rows of a Ray data set that may wait for the driver
 LONGEST_NEWS = 500  # characters of a line of Ray's that are logged
 MARK = ".this_folder"
+AN_ERROR = re.compile(r"^\s*([\w.]+(?:Error|Exception): .*)", re.MULTILINE)
+LOOK = "look at the nodes of the cluster and at the packages on them, then run again"
 
 
 class Keeper:
@@ -114,6 +117,12 @@ class KeptFolder:
 def as_raised(exc: BaseException) -> BaseException:
     """An error of ours as it was raised: what comes out of Ray has a traceback for its text."""
     return getattr(exc, "cause", None) or exc
+
+
+def cause_of(exc: BaseException) -> str:
+    """What an error of Ray comes from, on one line: of the tracebacks in its text the first has what began it."""
+    found = AN_ERROR.search(str(exc))
+    return found[1][:LONGEST_NEWS] if found else brief(exc)
 
 
 @dataclass(frozen=True)
@@ -209,7 +218,7 @@ class Cluster:
         for row in running.taken():
             take(row)
         if running.fault:
-            raise EndpointError(f"Ray Data gave up ({brief(running.fault)}); look at the cluster, run again")
+            raise EndpointError(f"Ray Data gave up ({cause_of(running.fault)}); {LOOK}")
 
     async def result(self, reference: Any) -> Any:
         """What a task or an actor gives. Raises RayError where it dies, EndpointError for silence."""

@@ -26,8 +26,8 @@ class State:
     """How far the pass is, as the desk sees it.
 
     `idle` are the seconds since anyone had work in hand, or None as long as no worker has come; `silent` are the
-    actors that fell silent with work in hand. `suspects` are partitions to be looked at by themselves, and why.
-    `spent` is what was booked since the desk was last asked.
+    actors that fell silent with work in hand. `suspects` are partitions to be looked at by themselves, and why; on so
+    many as `doubted` the program itself failed. `spent` is what was booked since the desk was last asked.
     """
 
     rows: int
@@ -35,6 +35,7 @@ class State:
     idle: float | None
     silent: tuple[Any, ...]
     suspects: dict[int, str]
+    doubted: int
     error: AutoEvolError | None
     spent: Ledger
 
@@ -50,6 +51,7 @@ class Desk:
         self._begun: Counter[int] = Counter()
         self._finished: set[int] = set()
         self._suspects: dict[int, str] = {}
+        self._doubted: set[int] = set()
         self._error: AutoEvolError | None = None
         self._rows = self._failed = 0
         self._spent = Ledger()
@@ -89,6 +91,7 @@ class Desk:
         """A partition on which the program itself failed."""
         self._spent.add(spent)
         self._suspects[number] = why
+        self._doubted.add(number)
 
     def stop(self, error: AutoEvolError, spent: Ledger) -> None:
         """The run cannot go on."""
@@ -120,7 +123,8 @@ class Desk:
         silent = [worker for worker, heard in self._heard.items() if now - heard > self._silence]
         actors = tuple(self._workers.pop(worker) for worker in silent if self._heard.pop(worker))
         idle = None if self._moved is None else now - self._moved
-        return State(self._rows, self._failed, idle, actors, self._suspects, self._error, spent)
+        told = (self._suspects, len(self._doubted), self._error, spent)
+        return State(self._rows, self._failed, idle, actors, *told)
 
 
 class SharedLedger(Ledger):

@@ -21,7 +21,18 @@ from typing import Any
 import ray
 
 from generator.group import GROUP_SIZE, groups_of_ten
-from generator.scale_out.cluster import CPUS, PATIENCE, POLL, QUIET, Cluster, Stream, as_raised, in_blocks
+from generator.scale_out.cluster import (
+    CPUS,
+    LOOK,
+    PATIENCE,
+    POLL,
+    QUIET,
+    Cluster,
+    Stream,
+    as_raised,
+    cause_of,
+    in_blocks,
+)
 from generator.scale_out.desk import TRIES, Desk, State
 from generator.scale_out.parts import Parts, Rows
 from generator.scale_out.workers import Build, Lone, Plan, Worker, aside_rows
@@ -38,7 +49,7 @@ SILENCE = 60.0  # seconds without a sign of a worker that has work in hand, afte
 IDLE = 60.0  # seconds in which nobody has work in hand, though there is some, after which a new pass begins
 HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
 WINDING_DOWN = 5.0  # seconds for workers to hear that the run was interrupted, and to store what they have
-BARREN_PASSES = 3  # passes without a single finished partition after which the run stops
+BARREN = 3  # passes that finish nothing, or partitions of which none comes through, after which the run ends
 
 
 @dataclass(frozen=True)
@@ -87,10 +98,11 @@ async def make_partitions(cluster: Cluster, work: Work, plan: Plan) -> Parts:
     _book_finished(parts, todo, work)
     barren = 0
     while todo:
-        finished = await _Pass(cluster, work, plan, parts, todo).run()
+        this_pass = _Pass(cluster, work, plan, parts, todo)
+        finished = await this_pass.run()
         barren = 0 if finished else barren + 1
-        if barren == BARREN_PASSES:
-            raise EndpointError(f"the Ray cluster finished nothing in {barren} passes; look at its nodes, run again")
+        if barren == BARREN:
+            raise EndpointError(f"the Ray cluster finished nothing in {barren} passes ({this_pass.news}); {LOOK}")
         todo = [number for number in todo if number not in finished]
     return parts
 
@@ -135,6 +147,7 @@ class _Pass:
         self._desk = cluster.remote(Desk, here=True).remote(budget, SILENCE)
         self._rows = self._failed = 0
         self._lone: Any = None
+        self.news = "no news of what it does"
 
     async def run(self) -> set[int]:
         """Until all partitions are finished or suspect, or nothing moves any more: those that were finished.
@@ -155,11 +168,18 @@ class _Pass:
             raise
         finally:
             self._end(stream)
+        self._check(state)
         for number, why in sorted(state.suspects.items()):
             log.warning("partition %d %s: trying its rows by themselves", number, why)
             await self._settle(number)
         self._book(await self._state())
         return await self._cluster.ask(self._desk.finished.remote())
+
+    def _check(self, state: State) -> None:
+        """Rows are not to blame where the program fails on all partitions of a run."""
+        if state.doubted == len(self._parts.partitions) >= BARREN:
+            first = state.suspects[min(state.suspects)]
+            raise EndpointError(f"none of {state.doubted} partitions came through: the first {first}; {LOOK}")
 
     def _dataset(self) -> Any:
         """Rows do not come this way, only the numbers of partitions."""
@@ -186,14 +206,15 @@ class _Pass:
             state = await self._state()
             self._book(state)
             if ended and stream.fault:
-                log.warning("Ray Data gave up: %s", " ".join(str(stream.fault).split())[:300])
+                self.news = cause_of(stream.fault)
+                log.warning("Ray Data gave up: %s", self.news)
             if state.error or ended:
                 return state
             for actor in state.silent:
                 log.warning("a Ray worker has been silent for %.0f s: starting it anew", SILENCE)
                 ray.kill(actor, no_restart=False)
             if state.idle is None and time.monotonic() > limit:
-                raise EndpointError(f"no Ray worker has come up in {QUIET:.0f} s; look at the cluster, run again")
+                raise EndpointError(f"no Ray worker has come up in {QUIET:.0f} s; {LOOK}")
             if state.idle is not None and state.idle > IDLE:
                 log.warning("no Ray worker has had work in hand for %.0f s: beginning a new pass", IDLE)
                 return state
@@ -251,9 +272,7 @@ class _Pass:
 
     async def _alone(self, number: int, seeds: list[SeedInstruction]) -> Rows | None:
         """The rows of `seeds`, done in an actor that does nothing else; None where it went down or fell silent."""
-        if self._lone is None:
-            arguments = (self._build, self._plan, self._desk, self._keeper, self._budgeted)
-            self._lone = self._cluster.remote(Lone, max_restarts=0).remote(*arguments)
+        self._lone = self._lone or await self._new_lone()
         work = asyncio.ensure_future(_awaited(self._lone.do.remote(number, [seed.id for seed in seeds])))
         try:
             while not (await asyncio.wait({work}, timeout=SILENCE / 2))[0]:
@@ -262,13 +281,27 @@ class _Pass:
         except AutoEvolError as exc:
             raise as_raised(exc) from exc
         except (ray.exceptions.RayError, TimeoutError) as exc:
-            log.info("%d rows did not come through (%s)", len(seeds), type(exc).__name__)
+            log.info("%d rows did not come through (%s)", len(seeds), cause_of(exc))
             work.cancel()
             ray.kill(self._lone)
             self._lone = None
             return None
         self._work.ledger.add(spent)
         return rows
+
+    async def _new_lone(self) -> Any:
+        """An actor that has come up. Raises EndpointError where none does, for which rows are not to blame."""
+        for _ in range(TRIES):
+            lone = self._cluster.remote(Lone, max_restarts=0).remote(
+                self._build, self._plan, self._desk, self._keeper, self._budgeted
+            )
+            try:
+                await asyncio.wait_for(lone.alive.remote(), SILENCE)
+                return lone
+            except (ray.exceptions.RayError, TimeoutError) as exc:
+                ray.kill(lone)
+                news = cause_of(exc)
+        raise EndpointError(f"no process comes up to try rows in ({news}); {LOOK}")
 
     def _crashed(self, seed: SeedInstruction) -> tuple[int, list]:
         reject = Reject(seed.id, seed.text, None, None, None, "crashed", 0, TRIES)

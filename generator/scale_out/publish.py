@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from generator.scale_out.cluster import MARK, Cluster, Place, in_blocks
+from generator.scale_out.cluster import LOOK, MARK, Cluster, Place, cause_of, in_blocks
 from generator.scale_out.ingest import kept_layout
 from generator.scale_out.layout import Partitions
 from generator.scale_out.parts import read_rows, read_texts
@@ -103,8 +103,9 @@ async def near_copies(
         try:
             return await _sieved(cluster, made, seeds, partitions, max_overlap)
         except ray.exceptions.RayError as exc:
-            log.warning("the near-copy filter begins anew: %s", type(exc).__name__)
-    raise EndpointError("the near-copy filter lost its processes again and again; look at the cluster, run again")
+            news = cause_of(exc)
+            log.warning("the near-copy filter begins anew: %s", news)
+    raise EndpointError(f"the near-copy filter lost its processes again and again ({news}); {LOOK}")
 
 
 async def _sieved(

@@ -65,6 +65,7 @@ def test_a_partition_that_takes_its_workers_down_is_looked_at_by_itself(desk):
     desk.doubt(8, "failed with KeyError", Ledger())
     assert desk.begin(8, "z") is None
     assert list(desk.state().suspects) == [7, 8]
+    assert desk.state().doubted == 1
 
 
 def test_a_worker_that_falls_silent_with_work_in_hand_is_named_once(desk, clock):
