@@ -49,6 +49,7 @@ class Desk:
         self._heard: dict[str, float] = {}  # of workers with work in hand
         self._moved: float | None = None
         self._begun: Counter[int] = Counter()
+        self._attempts: dict[int, str] = {}  # the latest at each partition
         self._finished: set[int] = set()
         self._suspects: dict[int, str] = {}
         self._doubted: set[int] = set()
@@ -73,7 +74,12 @@ class Desk:
             self._suspects[number] = f"took its worker down {TRIES} times"
             return None
         self._begun[number] += 1
-        return uuid4().hex
+        attempt = self._attempts[number] = uuid4().hex
+        return attempt
+
+    def may_finish(self, number: int, attempt: str) -> bool:
+        """Whether nobody has begun the partition after this attempt, as where its worker was taken for dead."""
+        return self._attempts[number] == attempt
 
     def finish(self, number: int, rows: int, failed: int, spent: Ledger) -> None:
         """A partition's files are written; `failed` of its rows are not evolved."""

@@ -133,6 +133,8 @@ class Worker:
         try:
             part = self._in_hand[number] = await asyncio.to_thread(self._tools.part, number, attempt)
             rows = await self._stoppable(rows_of(part, self._hands, self._journal))
+            if not await self._desk.may_finish.remote(number, attempt):
+                return
             counts = await asyncio.to_thread(self._tools.parts.finish, part, rows)
             await self._desk.finish.remote(number, counts.rows, counts.rows - counts.evolved, taken(self._ledger))
         except AutoEvolError as exc:

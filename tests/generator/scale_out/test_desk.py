@@ -53,8 +53,13 @@ def test_a_partition_is_done_once_however_often_it_is_given_out(desk):
     assert (state.rows, state.failed, desk.finished()) == (10, 3, {7})
 
 
-def test_attempts_have_names_of_their_own(desk):
-    assert desk.begin(7, "a") != desk.begin(7, "b")
+def test_only_the_latest_attempt_may_finish(desk):
+    """Its files are of one making, where a worker that was taken for dead comes back."""
+    first, other, second = desk.begin(7, "a"), desk.begin(8, "a"), desk.begin(7, "b")
+    assert len({first, other, second}) == 3
+    assert not desk.may_finish(7, first)
+    assert desk.may_finish(7, second)
+    assert desk.may_finish(8, other)
 
 
 def test_a_partition_that_takes_its_workers_down_is_looked_at_by_itself(desk):
