@@ -41,7 +41,8 @@ def measured(rows: int, options: argparse.Namespace, *engine: str) -> Measured:
 def line(title: str, rows: int, options: argparse.Namespace, *engine: str) -> list[str]:
     few, many = (measured(count, options, *engine) for count in (rows // 10, rows))
     per_row = 1000 * (many.wall - few.wall) / (rows - rows // 10)
-    return [title, f"{1000 / per_row:.0f}", f"{per_row:.2f}", f"{few.wall:.1f}", f"{many.wall:.1f}", f"{many.peak:.0f}"]
+    speed = [f"{1000 / per_row:.0f}", f"{per_row:.2f}"] if per_row > 0 else ["lost in start-up", "-"]
+    return [title, *speed, f"{few.wall:.1f}", f"{many.wall:.1f}", f"{many.peak:.0f}"]
 
 
 def on_cluster(nodes: int, rows: int, options: argparse.Namespace) -> list[str]:
