@@ -204,7 +204,9 @@ class RunConfig(BaseModel):
         if self.replay or self.export_journal:
             raise ValueError("--replay and --export-journal need --engine local: on Ray, answers are kept by partition")
         if find_spec("ray") is None:
-            raise ValueError("--engine ray needs Ray: pip install -r requirements-ray.txt")
+            raise ValueError(
+                "--engine ray needs Ray: install requirements-ray.txt with the pip of this Python (.venv/bin/pip)"
+            )
 
     @property
     def result(self) -> Path:

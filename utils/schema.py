@@ -204,10 +204,6 @@ class Finding:
     labels: tuple[str, ...] | None
     note: str = ""
 
-    @property
-    def scored(self) -> bool:
-        return self.labels is not None
-
 
 UNJUDGED = Finding(None)
 

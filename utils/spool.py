@@ -62,10 +62,6 @@ class Spool:
             raise KeyError(key)
         return json.loads(row[0])
 
-    def get_many(self, keys: Iterable[int]) -> list[Any]:
-        """The values of `keys`, in their order; raises KeyError if one is missing."""
-        return [self.get(key) for key in keys]
-
     def items(self) -> Iterator[tuple[int, Any]]:
         """All keys and values in key order.
 

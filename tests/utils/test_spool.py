@@ -39,11 +39,6 @@ def test_put_replaces_and_len_counts_keys(spool):
     assert (len(spool), spool.get(3)) == (10, ["new"])
 
 
-def test_get_many_keeps_the_order_of_the_keys(spool):
-    spool.put_many((key, [key]) for key in range(5))
-    assert spool.get_many([4, 0, 4, 2]) == [[4], [0], [4], [2]]
-
-
 def test_a_missing_key_is_a_key_error(spool):
     spool.put(1, [])
     with pytest.raises(KeyError):
