@@ -237,5 +237,9 @@ class PartJournal:
         completion = Completion(record["text"], record["failure"], usage)
         return completion if still_right(completion, record["max_tokens"], request.sampling.max_tokens) else None
 
+    def holds_answers_of(self, model: str, base_url: str) -> bool:
+        """Not known before a partition is opened."""
+        return False
+
     def put(self, request: Request, completion: Completion, key: bytes) -> None:
         self._log.get().put(as_record(request, completion, key))

@@ -10,6 +10,12 @@ from utils.replies.method import read_method
 from utils.replies.rewrite import read_rewrite
 from utils.replies.text import strip_reasoning
 
+
+def split_thoughts(text):
+    answer = strip_reasoning(text)
+    return answer, (text[: len(text) - len(answer)] or None)
+
+
 __all__ = [
     "read_comparison",
     "read_equality",
@@ -17,5 +23,6 @@ __all__ = [
     "read_findings",
     "read_method",
     "read_rewrite",
+    "split_thoughts",
     "strip_reasoning",
 ]
