@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.config import DEEPSEEK_KEY, LLMConfig
 from utils.errors import EndpointError
-from utils.replies import strip_reasoning
+from utils.replies import split_thoughts
 from utils.schema import Completion, Usage
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_completion(body: bytes) -> Completion:
         choice = (reply := json.loads(body))["choices"][0]
         message, reason = choice["message"], choice.get("finish_reason")
         content = message.get("content") or message.get("refusal") or ""
-        text = strip_reasoning(content).strip().encode("utf-8", "replace").decode()
+        text = split_thoughts(content)[0].strip().encode("utf-8", "replace").decode()
         usage = _usage(reply.get("usage"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise Fault("the server answered 200 without a usable completion") from exc
