@@ -8,7 +8,7 @@ import difflib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.concurrency import Gate, Window
 from utils.config import LLMConfig

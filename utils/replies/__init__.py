@@ -2,19 +2,13 @@
 
 Each reader forgives what real models do to a format and never raises, whatever the text. Replies are hostile:
 every pattern is either possessive or bounded, so all readers are linear in the length of the reply.
-The parts: reasoning, fences, headings, the rewrite, the method, JSON.
+The parts: marks, thoughts, fences, headings, the rewrite, the method, JSON.
 """
 
 from utils.replies.cases import read_comparison, read_equality, read_feedback, read_findings
 from utils.replies.method import read_method
 from utils.replies.rewrite import read_rewrite
-from utils.replies.text import strip_reasoning
-
-
-def split_thoughts(text):
-    answer = strip_reasoning(text)
-    return answer, (text[: len(text) - len(answer)] or None)
-
+from utils.replies.thoughts import split_thoughts
 
 __all__ = [
     "read_comparison",
@@ -24,5 +18,4 @@ __all__ = [
     "read_method",
     "read_rewrite",
     "split_thoughts",
-    "strip_reasoning",
 ]
