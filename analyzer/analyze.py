@@ -1,5 +1,6 @@
 """Reading the trajectories of a method and saying what to change in it (paper, section 3.2)."""
 
+import logging
 from collections.abc import Sequence
 
 from analyzer.cases import describe, joined, trajectory_block
@@ -7,6 +8,8 @@ from utils.llm import LLM
 from utils.prompts import fill, user
 from utils.replies import read_feedback
 from utils.schema import Feedback, Finding, Message, Method, Trajectory
+
+log = logging.getLogger(__name__)
 
 
 async def analyze(
@@ -22,6 +25,8 @@ async def analyze(
     )
     question = user(fill("analyze", method=method.text, cases=blocks))
     completion = await llm.complete("analyze", question, draw)
+    if completion.failure == "length":
+        log.warning("an analysis was cut: raise max_tokens of --optim-llm-config, or the server's context")
     if not completion.text:
         return None
     failed_cases, text = read_feedback(completion.text)
