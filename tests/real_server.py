@@ -6,6 +6,7 @@ with real_server() as server:
 It is a process of its own, which ends when its input does: with the test, and also where the test run is killed.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -83,6 +84,7 @@ def serve() -> None:
     server = Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
+    os._exit(0)  # at once: the server's own way out waits for what is under way
 
 
 if __name__ == "__main__":
