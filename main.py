@@ -152,8 +152,8 @@ async def new_candidates(
     async def advance(draw: int, part: range) -> None:
         if draw not in proposals:
             proposal = await propose(kit, best.method, cases, (step - 1) * kit.config.candidate_size + draw)
-            if proposal is None:
-                log.warning("step %d, candidate %d: no usable method was proposed", step, draw + 1)
+            if isinstance(proposal, str):
+                log.warning("step %d, candidate %d: no usable method was proposed: %s", step, draw + 1, proposal)
                 race.drop(draw)
                 return
             proposals[draw] = proposal
@@ -167,11 +167,13 @@ async def new_candidates(
     ]
 
 
-async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | None:
-    """One analysis and one optimization; None where no usable method came of it."""
+async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | str:
+    """One analysis and one optimization; where no usable method came of it, why."""
     feedback = await analyze(kit.optim, method, cases, draw)
-    proposal = await optimize(kit.optim, method, feedback, draw) if feedback else None
-    return (proposal, feedback) if feedback and proposal else None
+    if not feedback:
+        return "the analysis brought no feedback"
+    proposal = await optimize(kit.optim, method, feedback, draw)
+    return proposal if isinstance(proposal, str) else (proposal, feedback)
 
 
 async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[CandidateScore]) -> CandidateScore:
