@@ -37,9 +37,11 @@ from utils.logs import Display
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
+    EVOLVED,
     Record,
     method_record,
     outcome_record,
+    result_records,
     set_aside_record,
     set_near_copies_aside,
     write_rows,
@@ -352,7 +354,8 @@ async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spo
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
     if not config.in_partitions:
-        write_rows(folder.result, finished.evolved())
+        columns = EVOLVED | seeds.columns
+        write_rows(folder.result, result_records(finished.evolved(), columns), columns)
         folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
         folder.write("tags.json", await tag_samples(kit, rows))
@@ -460,7 +463,7 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 methods = ran.learned.methods
-                await write_outputs(config, folder, ran.finished, seeds.extra, ran.summary, methods)
+                await write_outputs(config, folder, ran.finished, ran.summary, methods)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary

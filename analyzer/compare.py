@@ -6,7 +6,7 @@ It tells methods apart whose failure rates are equal.
 from collections.abc import Sequence
 from random import Random
 
-from analyzer.cases import clip, joined
+from analyzer.cases import context_lines, joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
 from utils.prompts import case_block, fill, user
@@ -34,7 +34,8 @@ async def _compare_group(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> in
         candidate_place[case_id] = "first" if candidate_first else "second"
         first, second = (candidate, incumbent) if candidate_first else (incumbent, candidate)
         lines = [("Seed", incumbent.seed.text), ("First", first.final), ("Second", second.final)]
-        blocks.append(case_block(case_id, [(name, clip(text)) for name, text in lines]))
+        shown_lines = [(name, shown(text)) for name, text in lines]
+        blocks.append(case_block(case_id, [*context_lines(incumbent.seed), *shown_lines]))
     completion = await llm.complete("compare", user(fill("compare", cases=joined(blocks))))
     better = read_comparison(completion.text, len(pairs))
     return sum(1 if place == candidate_place[case_id] else -1 for case_id, place in better.items() if place != "tie")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from analyzer.cases import clip, joined
+from analyzer.cases import joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
 from utils.measures.sample import rank
@@ -52,7 +52,7 @@ async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:
         missing = [case_id for case_id in cases if case_id not in found]
         if not missing:
             break
-        blocks = joined(case_block(case_id, [("Instruction", clip(cases[case_id]))]) for case_id in missing)
+        blocks = joined(case_block(case_id, [("Instruction", shown(cases[case_id]))]) for case_id in missing)
         completion = await llm.complete("tag", user(fill("tag", cases=blocks)), draw)
         if completion.failure == "unavailable":
             break

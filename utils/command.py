@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from dotenv import load_dotenv
 
 from utils.config import RunConfig, parse_arguments
-from utils.dataset import SeedSet, SeedSource, column_of, load_seeds
+from utils.dataset import SeedSet, SeedSource, load_seeds, look_into
 from utils.errors import (
     AutoEvolError,
     BudgetReached,
@@ -95,7 +95,7 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
         seeds = None
         if config.engine == "ray" and not (config.explore or config.plan):
             for source in seed_sources(config):
-                column_of(source)  # what can be said without reading it all
+                look_into(source)  # what can be said without reading it all
         elif not config.explore:
             seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
             job.check(config, seeds)
@@ -146,9 +146,9 @@ def say(text: str) -> None:
 
 def seed_sources(config: RunConfig) -> list[SeedSource]:
     """The data set of the flags; offline and without one, the built-in examples, Korean first."""
-    columns = (config.split, config.subset, config.instruction_field, config.response_field, config.input_field)
     if config.data_path:
-        return [SeedSource(config.data_path, *columns)]
+        fields = [field for field in SeedSource.__dataclass_fields__ if field != "result"]
+        return [SeedSource(**{field: getattr(config, field) for field in fields}, result=config.save_path)]
     return [SeedSource(str(EXAMPLES / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
 
 

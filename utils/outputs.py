@@ -1,8 +1,7 @@
 """What a run writes beside its result: measures, other shapes, the report, and the upload."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from utils.config import RunConfig
 from utils.results import evolved_records
@@ -28,18 +27,14 @@ async def write_outputs(
     config: RunConfig,
     folder: Folder,
     finished: Finished,
-    extra_of: Callable[[int], dict[str, Any]],
     summary: Summary,
     methods: Sequence[Method],
 ) -> None:
-    """Export, measure, report and upload, as the flags say. The result itself is safe by now.
-
-    `extra_of` gives the `extra` of the seed with an id.
-    """
+    """Export, measure, report and upload, as the flags say. The result itself is safe by now."""
     if config.export:
         from utils.export import export_path, export_rows
 
-        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, extra_of)
+        export_rows(export_path(folder.result, config.export), config.export, finished.evolved)
     if not config.no_report:
         from utils.measures.run import measure_run
         from utils.report import write_report
