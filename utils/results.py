@@ -2,12 +2,9 @@
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -54,29 +51,16 @@ def near_copy_record(record: dict[str, Any]) -> Record:
 
 def set_near_copies_aside(rows: Spool, seeds: Iterable[SeedInstruction], max_overlap: float) -> None:
     """Eliminate new instructions that nearly repeat another row's in the same context, in the order of rows."""
-    from utils.overlap import NearCopies  # numpy, which the start of the program can spare
+    from utils.overlap import NearCopiesInContext  # numpy, which the start of the program can spare
 
-    near = defaultdict(partial(NearCopies, max_overlap))
+    near = NearCopiesInContext(max_overlap)
     for seed in seeds:
-        near[_context_key(seed.context)].add(seed.id, seed.text)
+        near.of(seed.context).add(seed.id, seed.text)
     for key, (kind, record) in rows.items():
         if kind == "evolved" and record["generation"]:
-            context = (Message(**turn) for turn in record["context"])
-            if near[_context_key(context)].check(record["id"], record["instruction"]):
+            context = [Message(**turn) for turn in record["context"]]
+            if near.of(context).check(record["id"], record["instruction"]):
                 rows.put(key, near_copy_record(record))
-
-
-def count_near_copies(seeds: Iterable[SeedInstruction], max_overlap: float) -> int:
-    """How many seeds nearly repeat an earlier one in the same context: they will hardly survive as rewrites."""
-    from utils.overlap import NearCopies
-
-    near = defaultdict(partial(NearCopies, max_overlap))
-    return sum(near[_context_key(seed.context)].check(seed.id, seed.text) is not None for seed in seeds)
-
-
-def _context_key(context: Iterable[Message]) -> bytes:
-    """The same for equal contexts: words in another one are another task."""
-    return blake2b(dumps([(turn.role, turn.content) for turn in context]).encode(), digest_size=16).digest()
 
 
 def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:

@@ -12,13 +12,18 @@ SAMPLE = 1 << 16  # bytes from which an encoding is guessed
 
 
 def encoding_of(head: bytes, given: str | None) -> str:
-    """The encoding of a text that begins with `head`: a byte order mark tells it, else it is `given`, else UTF-8."""
+    """The encoding of a text that begins with `head`: a byte order mark tells it, else it is `given`, else UTF-8.
+
+    Raises UnicodeDecodeError where so many bytes are zero that it is UTF-16 without a mark.
+    """
+    if given is None and not head.startswith(tuple(mark for mark, _ in BOMS)) and head.count(0) > len(head) // 4:
+        raise UnicodeDecodeError("utf-8", head, 0, 1, "zero bytes")
     return next((name for mark, name in BOMS if head.startswith(mark)), given or "utf-8")
 
 
-def decoded(stream: BinaryIO, encoding: str | None, newline: str | None = None) -> TextIO:
+def decoded(stream: BinaryIO, encoding: str | None, newline: str | None = None, errors: str = "strict") -> TextIO:
     """A stream of bytes, not yet read, as one of text."""
-    return io.TextIOWrapper(stream, encoding=encoding_of(stream.peek(4), encoding), newline=newline)
+    return io.TextIOWrapper(stream, encoding_of(stream.peek(64)[:64], encoding), errors, newline)
 
 
 def wrong_encoding(where: str, exc: UnicodeError, given: str | None) -> DataError:

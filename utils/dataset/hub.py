@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 HUB_TIMEOUT = 20.0  # seconds
 TOKENS = ("MY_HF_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+OLDER_COPY = "the Hub's present version of %s cannot be fetched: using an older copy"
 ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+|[^/@]+)(@[^/]+)?/(?P<path>.+)")
 DESCRIBED = re.compile(r"\A---\s.*?^configs:", re.DOTALL | re.MULTILINE)  # a README that says which files are what
 
@@ -34,14 +35,22 @@ def hub_splits(source: SeedSource) -> Splits:
     """The files of a Hub data set by split, once the Hub has said that it is there; nothing is fetched yet."""
     log.info("reading the Hub data set %s", source.data_path)
     with _errors_explained(source):
-        import datasets
-
         token = _token()
         _silence()
         revision = _revision(source, token)
-        if datasets.config.HF_HUB_OFFLINE:
+        if revision is None:
             return _folder_splits(source, _cached(source))
-        return _by_split(source, _builder(source, source.data_path, token), revision)
+        from datasets.data_files import EmptyDatasetError
+        from datasets.exceptions import DatasetNotFoundError
+
+        try:
+            return _by_split(source, _builder(source, source.data_path, token), revision)
+        except (DatasetNotFoundError, EmptyDatasetError):
+            raise
+        except OSError:
+            splits = _folder_splits(source, _cached(source))
+            log.warning(OLDER_COPY, source.data_path)
+            return splits
 
 
 def folder_splits(source: SeedSource) -> Splits:
@@ -90,7 +99,7 @@ def fetched(source: SeedSource, file: File) -> File:
     with _errors_explained(source):
         path = hf_hub_download(match["repo"], match["path"], repo_type="dataset", token=_token())
     if file.revision not in Path(path).parts:
-        log.warning("the Hub's present version of %s cannot be fetched: using an older copy", source.data_path)
+        log.warning(OLDER_COPY, source.data_path)
     return File(path, file.shown)
 
 

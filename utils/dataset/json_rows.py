@@ -27,18 +27,18 @@ CHAT = CHATS[0]  # the column that a row which is a bare chat is read as having
 
 def read_json(file: File, source: SeedSource) -> Iterator[Row]:
     """The rows of a file of JSON. Raises DataError where it is none, or holds nothing like rows."""
-    with file.opened() as stream, decoded(stream, source.encoding) as text:
+    with file.opened() as stream, decoded(stream, source.encoding, errors="replace") as text:
         window = _Window(text)
         first = window.token()
-        is_lines = first == "{" and _is_lines(window, file)
-        if source.split and (first == "[" or is_lines):
-            raise _no_splits(file)
-        if first == "[":
-            yield from _array(window, file)
-        elif first and not is_lines:
-            yield from _values(window, file, source)
+        is_lines = first not in ("", "[") and _is_lines(window, file)
+    if source.split and (first == "[" or is_lines):
+        raise _no_splits(file)
     if is_lines:
         yield from _lines(file, source)
+    elif first:
+        with file.opened() as stream, decoded(stream, source.encoding) as text:
+            window = _Window(text)
+            yield from _array(window, file) if first == "[" else _values(window, file, source)
 
 
 def _is_lines(window: "_Window", file: File) -> bool:
@@ -54,7 +54,7 @@ def _is_lines(window: "_Window", file: File) -> bool:
 
 def _lines(file: File, source: SeedSource) -> Iterator[Row]:
     with file.opened() as stream:
-        encoding = encoding_of(stream.peek(4), source.encoding)
+        encoding = encoding_of(stream.peek(64)[:64], source.encoding)
         if encoding not in ("utf-8", "utf-8-sig"):
             yield from _parsed_lines(decoded(stream, source.encoding), str, file, encoding)
         else:

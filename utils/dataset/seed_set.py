@@ -10,6 +10,7 @@ import os
 import random
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -32,6 +33,11 @@ from utils.storage import is_url
 
 log = logging.getLogger(__name__)
 
+OTHER_COLUMN = "name the column of the instructions with --instruction-field"
+REMEDIES = {
+    "tool_use": "calls of tools cannot be evolved; choose another data set",
+    "unknown_shape": 'write a chat as {"messages": [{"role": "user", "content": …}, …]}, or ' + OTHER_COLUMN,
+}
 PEEK = 100  # rows that are looked at where not all of them are read
 
 # --- Rows as a stream ---------------------------------------------------------------------------
@@ -178,6 +184,7 @@ class SeedSet:
         self.ids = array("q")
         self._aside = array("q")
         self._spool = spool
+        self._reasons: Counter[str] = Counter()
         self._has_context = False
         self._kept = KeptColumns()
 
@@ -191,6 +198,7 @@ class SeedSet:
     def _filed(self, row: SeedInstruction | SetAside) -> tuple[int, list]:
         if isinstance(row, SetAside):
             self._aside.append(row.id)
+            self._reasons[row.reason] += 1
             return row.id, [row.text, row.reason]
         self.ids.append(row.id)
         self._has_context = self._has_context or bool(row.context)
@@ -201,6 +209,11 @@ class SeedSet:
         """The columns that the result has because of these seeds: their context, and what is kept of their rows."""
         kept = self._kept.columns
         return (CONTEXT if self._has_context else {}) | ({"extra": kept} if kept else {})
+
+    def aside_by_reason(self) -> str:
+        """How many rows were set aside for which reasons, to be put behind a sentence; empty where none was."""
+        counts = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
+        return f"; set aside: {counts}" if counts else ""
 
     @property
     def total(self) -> int:
@@ -251,7 +264,7 @@ def load_seeds(sources: Sequence[SeedSource], spool_path: Path) -> SeedSet:
     except BaseException:
         seeds.close()
         raise
-    log.info("%d rows read, %d usable as seeds", seeds.total, len(seeds))
+    log.info("%d rows read, %d usable as seeds%s", seeds.total, len(seeds), seeds.aside_by_reason())
     return seeds
 
 
@@ -283,11 +296,9 @@ def _unique(rows: Iterable[SeedInstruction | SetAside]) -> Iterator[SeedInstruct
 
 def none_usable(sources: Sequence[SeedSource], total: int, reasons: Iterable[str]) -> DataError:
     """What is to be said where not a single row is a seed; `reasons` are why rows were set aside."""
-    names = ", ".join(source.data_path for source in sources)
-    return DataError(
-        f"none of the {total} rows of {names} is usable as a seed ({', '.join(sorted(set(reasons)))}): "
-        "name the column of the instructions with --instruction-field"
-    )
+    reasons, where = sorted(set(reasons)), ", ".join(source.data_path for source in sources)
+    remedy = next((REMEDIES[reason] for reason in reasons if reason in REMEDIES), OTHER_COLUMN)
+    return DataError(f"none of the {total} rows of {where} is usable as a seed ({', '.join(reasons)}): {remedy}")
 
 
 def split_seeds(ids: Sequence[int], train_size: int, dev_size: int, seed: int) -> tuple[list[int], list[int]]:
