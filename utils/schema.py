@@ -329,8 +329,8 @@ class EvolvedRow:
     model: str
     stages: list[Rewrite]
     labels: list[str]
-    context: list[Message]
-    extra: dict[str, Any]
+    context: list[Message] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

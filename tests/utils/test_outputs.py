@@ -41,7 +41,7 @@ def written(folder: Path, *flags: str) -> set[str]:
         finished = Finished.on(rows)
         summary = summarize(finished.tally, [method()], [], Ledger(), 1.0)
         run_folder.write("summary.json", summary.model_dump_json())
-        asyncio.run(write_outputs(config, run_folder, finished, loaded.extra, summary, [method()]))
+        asyncio.run(write_outputs(config, run_folder, finished, summary, [method()]))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}
 
 

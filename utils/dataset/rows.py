@@ -74,7 +74,7 @@ class RowReader:
             return NOT_TEXT
         if (chat := chat_in(value, column, column == self._source.instruction_field)) is not None:
             turns = turns_of(chat)
-        elif column in CHATS and column != self._source.instruction_field and value is not None:
+        elif column in CHATS and column != self._source.instruction_field and isinstance(value, str):
             return UNKNOWN_SHAPE
         elif (text := _text_in(value)) is None:
             return NOT_TEXT
