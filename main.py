@@ -38,6 +38,7 @@ from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     EVOLVED,
+    Columns,
     Record,
     method_record,
     outcome_record,
@@ -354,7 +355,7 @@ async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spo
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
     if not config.in_partitions:
-        columns = EVOLVED | seeds.columns
+        columns = result_columns(seeds)
         write_rows(folder.result, result_records(finished.evolved(), columns), columns)
         folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
@@ -362,6 +363,11 @@ async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spo
     summary = summarize(finished.tally, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(summary, learned, finished)
+
+
+def result_columns(seeds: SeedSet | ClusterSeeds) -> Columns:
+    """The columns of the result: those of every run, and those that only some seed sets need."""
+    return EVOLVED | seeds.columns
 
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
@@ -463,7 +469,7 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 methods = ran.learned.methods
-                await write_outputs(config, folder, ran.finished, ran.summary, methods)
+                await write_outputs(config, folder, ran.finished, result_columns(seeds), ran.summary, methods)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary

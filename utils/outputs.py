@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from utils.config import RunConfig
-from utils.results import evolved_records
+from utils.results import Columns, evolved_records
 from utils.run_folder import Folder, check_output
 from utils.schema import Method
 from utils.summary import Summary
@@ -27,10 +27,11 @@ async def write_outputs(
     config: RunConfig,
     folder: Folder,
     finished: Finished,
+    columns: Columns,
     summary: Summary,
     methods: Sequence[Method],
 ) -> None:
-    """Export, measure, report and upload, as the flags say. The result itself is safe by now."""
+    """Export, measure, report and upload, as the flags say. The result itself, which has `columns`, is safe by now."""
     if config.export:
         from utils.export import export_path, export_rows
 
@@ -43,16 +44,21 @@ async def write_outputs(
         folder.write("measures.json", measures.model_dump_json(indent=2) + "\n")
         write_report(folder.path, folder.result, config.lang, finished if config.in_partitions else None)
     if config.push_to_hub and summary.evolved:
-        await _upload(config, folder, finished, summary, methods)
+        await _upload(config, folder, finished, columns, summary, methods)
 
 
 async def _upload(
-    config: RunConfig, folder: Folder, finished: Finished, summary: Summary, methods: Sequence[Method]
+    config: RunConfig,
+    folder: Folder,
+    finished: Finished,
+    columns: Columns,
+    summary: Summary,
+    methods: Sequence[Method],
 ) -> None:
     from utils.card import card, language_shares
     from utils.hub import check_push, push
 
     languages = language_shares(record["instruction"] for record in evolved_records(finished.rows))
-    text = card(summary, config, methods, languages)
+    text = card(summary, config, methods, languages, columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
     await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)

@@ -208,7 +208,7 @@ def _write_parquet(sink: "Path | pa.BufferOutputStream", rows: Iterable[dict[str
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(_arrow_type(columns))
+    schema = pa.schema(arrow_type(columns))
     count = 0
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for batch in _batches(rows):
@@ -217,13 +217,14 @@ def _write_parquet(sink: "Path | pa.BufferOutputStream", rows: Iterable[dict[str
     return count
 
 
-def _arrow_type(holds: Any) -> "pa.DataType":
+def arrow_type(holds: Any) -> "pa.DataType":
+    """The type of Arrow's for what columns hold, as Columns has it."""
     import pyarrow as pa
 
     if isinstance(holds, dict):
-        return pa.struct([(name, _arrow_type(kind)) for name, kind in holds.items()])
+        return pa.struct([(name, arrow_type(kind)) for name, kind in holds.items()])
     if isinstance(holds, list):
-        return pa.list_(_arrow_type(holds[0]))
+        return pa.list_(arrow_type(holds[0]))
     if isinstance(holds, pa.DataType):
         return holds
     return pa.int64() if holds is int else pa.string()
