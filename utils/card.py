@@ -78,8 +78,8 @@ def card(
     config: RunConfig,
     methods: Sequence[Method],
     languages: Mapping[str, float],
-    columns: Columns = EVOLVED,
     measures: "RunMeasures | None" = None,
+    columns: Columns = EVOLVED,
 ) -> str:
     """The card of the result that `config.save_path` names.
 

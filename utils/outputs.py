@@ -59,6 +59,6 @@ async def _upload(
     from utils.hub import check_push, push
 
     languages = language_shares(record["instruction"] for record in evolved_records(finished.rows))
-    text = card(summary, config, methods, languages, columns)
+    text = card(summary, config, methods, languages, columns=columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
     await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)

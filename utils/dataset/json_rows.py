@@ -87,13 +87,17 @@ def row_of(value: Any, where: str) -> Row:
     """A value as a row: an object, or a chat without one around it."""
     if isinstance(value, dict):
         return value
-    if isinstance(value, list) and (is_chat(value) or (len(value) > 1 and _is_bare_chat(value))):
+    if isinstance(value, list) and (is_chat(value) or _is_bare_chat(value)):
         return {CHAT: value}
     raise DataError(f'{where} is not an object of named fields: write it as {{"instruction": …}}')
 
 
 def _is_bare_chat(value: list) -> bool:
-    return all(isinstance(item, str) for item in value) or all(isinstance(item, list) for item in value)
+    """Strings by turns, which one alone is not, or pairs."""
+    return bool(value) and (
+        all(isinstance(item, list) for item in value)
+        or (len(value) > 1 and all(isinstance(item, str) for item in value))
+    )
 
 
 # --- A stream of values ------------------------------------------------------------------------
