@@ -37,9 +37,12 @@ from utils.logs import Display
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
+    EVOLVED,
+    Columns,
     Record,
     method_record,
     outcome_record,
+    result_records,
     set_aside_record,
     set_near_copies_aside,
     write_rows,
@@ -354,13 +357,19 @@ async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spo
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
     if not config.in_partitions:
-        write_rows(folder.result, finished.evolved())
+        columns = result_columns(seeds)
+        write_rows(folder.result, result_records(finished.evolved(), columns), columns)
         folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
         folder.write("tags.json", await tag_samples(kit, rows))
     summary = summarize(finished.tally, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(summary, learned, finished)
+
+
+def result_columns(seeds: SeedSet | ClusterSeeds) -> Columns:
+    """The columns of the result: those of every run, and those that only some seed sets need."""
+    return EVOLVED | seeds.columns
 
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
@@ -462,7 +471,7 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 methods = ran.learned.methods
-                await write_outputs(config, folder, ran.finished, seeds.extra, ran.summary, methods)
+                await write_outputs(config, folder, ran.finished, result_columns(seeds), ran.summary, methods)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary

@@ -10,14 +10,14 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from generator.scale_out.layout import CHUNK, Layout, Row, chunk_name, write_chunk
-from utils.dataset import SeedSource, column_of, digest, iter_records, none_usable, pieces_of, read_row
+from utils.dataset import RowReader, SeedSource, SetAside, digest, iter_records, look_into, none_usable, pieces_of
 from utils.errors import AutoEvolError, DataError
 from utils.schema import SeedInstruction
 from utils.storage import Store, file_system, is_url
@@ -34,11 +34,10 @@ Line = dict[str, Any]  # what a task tells of a chunk, as Ray Data carries it
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of the data set that one task reads, and the column of its instructions."""
+    """A part of the data set that one task reads."""
 
     number: int
     source: SeedSource
-    column: str
 
     def stamp(self) -> str:
         """Changes when the piece does; empty for a file that cannot be seen from here."""
@@ -55,9 +54,10 @@ class Piece:
 
 def pieces(sources: Sequence[SeedSource]) -> list[Piece]:
     """The pieces of all sources in row order. Raises DataError where one cannot be read or lacks a column."""
-    columns = [(source, column_of(source)) for source in sources]
-    found = [(piece, column) for source, column in columns for piece in pieces_of(source)]
-    return [Piece(number, _absolute(piece), column) for number, (piece, column) in enumerate(found)]
+    for source in sources:
+        look_into(source)
+    found = [piece for source in sources for piece in pieces_of(source)]
+    return [Piece(number, _absolute(piece)) for number, piece in enumerate(found)]
 
 
 def _absolute(source: SeedSource) -> SeedSource:
@@ -72,11 +72,9 @@ def read_piece(piece: Piece, store: Store, tell: Callable[[], None]) -> Iterator
 
     `tell` is called for each chunk, as a sign of life.
     """
-    rows = (
-        read_row(position, record, piece.source, piece.column)
-        for position, record in enumerate(iter_records(piece.source))
-    )
-    start = 0
+    reader, start = RowReader(piece.source), 0
+    rows = chain.from_iterable(reader.read(0, record) for record in iter_records(piece.source))
+    rows = (row._replace(id=n) if isinstance(row, SetAside) else replace(row, id=n) for n, row in enumerate(rows))
     try:
         while chunk := list(islice(rows, CHUNK)):
             tell()
@@ -93,7 +91,7 @@ def _line(piece: Piece, start: int, rows: list[Row], made: str, error: str = "")
         "start": start,
         "rows": len(rows),
         "seeds": np.array([seed.id for seed in seeds], np.int64).tobytes(),
-        "texts": b"".join(digest(seed.text) for seed in seeds),
+        "texts": b"".join(digest(seed) for seed in seeds),
         "digest": made,
         "reasons": " ".join(sorted({row.reason for row in rows if not isinstance(row, SeedInstruction)})),
         "error": error,

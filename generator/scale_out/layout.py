@@ -9,7 +9,7 @@ as one machine cuts them.
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from hashlib import sha256
 
@@ -19,7 +19,7 @@ from generator.group import GROUP_SIZE
 from utils.dataset import SetAside
 from utils.errors import DataError
 from utils.results import Columns, parquet_bytes, parquet_rows
-from utils.schema import SeedInstruction
+from utils.schema import Message, SeedInstruction
 from utils.storage import Store
 
 CHUNK = 1_000  # rows
@@ -43,7 +43,7 @@ def write_chunk(store: Store, name: str, rows: list[Row]) -> str:
 def _seed_record(row: Row) -> dict[str, str | None]:
     if isinstance(row, SetAside):
         return {"text": row.text, "reference": None, "extra": None, "reason": row.reason}
-    extra = json.dumps(row.extra, ensure_ascii=False) if row.extra else None
+    extra = json.dumps([[astuple(turn) for turn in row.context], row.extra], ensure_ascii=False)
     return {"text": row.text, "reference": row.reference, "extra": extra, "reason": None}
 
 
@@ -90,8 +90,9 @@ class Layout:
             if record["reason"] is not None or row_id in repeated:
                 yield SetAside(row_id, record["text"], record["reason"] or "duplicate")
             else:
-                extra = json.loads(record["extra"]) if record["extra"] else {}
-                yield SeedInstruction(row_id, record["text"], record["reference"], extra)
+                context, extra = json.loads(record["extra"])
+                turns = tuple(Message(*turn) for turn in context)
+                yield SeedInstruction(row_id, record["text"], record["reference"], turns, extra)
 
     def _repeated_between(self, chunk: int) -> set[int]:
         low, high = np.searchsorted(self.repeated, self.first_ids[chunk : chunk + 2])

@@ -71,9 +71,10 @@ class ClusterSeeds:
             raise KeyError(row_id)
         return row
 
-    def extra(self, row_id: int) -> dict[str, Any]:
-        """What the seed of an id has besides."""
-        return self._seed(row_id).extra
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that the result has because of these seeds."""
+        return {}
 
     def __enter__(self) -> "ClusterSeeds":
         return self

@@ -18,6 +18,7 @@ from generator.scale_out.layout import Layout, Partitions, chunk_name, partition
 from generator.scale_out.seeds import ClusterSeeds
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.errors import DataError
+from utils.schema import Message
 from utils.storage import LocalFolder
 
 KINDS = ("seed", "seed", "seed", "empty", "number", "repeated")
@@ -86,7 +87,7 @@ def test_the_driver_finds_seeds_by_id_and_by_number(tmp_path, draw, monkeypatch)
         assert (found.ids[-1], found.ids[2:5]) == (seeds.ids[-1], list(seeds.ids[2:5]))
         drawn, _ = split_seeds(found.ids, 5, 2, 42)
         assert found.get(drawn) == seeds.get(drawn)
-        assert found.extra(drawn[0]) == {"system": "Be brief."}
+        assert found.get(drawn)[0].context == (Message("system", "Be brief."),)
         assert (len(found), found.total) == (len(seeds), seeds.total)
         with pytest.raises(IndexError):
             found.ids[len(seeds)]
@@ -134,7 +135,7 @@ def test_a_data_set_that_has_not_changed_is_not_read_again(tmp_path):
 
 def test_what_is_wrong_with_a_piece_is_told_as_on_one_machine(tmp_path):
     (tmp_path / "seeds.jsonl").write_text('{"instruction": "a"}\n{"instruction": \n')
-    piece = Piece(0, SeedSource(str(tmp_path / "seeds.jsonl")), "instruction")
+    piece = Piece(0, SeedSource(str(tmp_path / "seeds.jsonl")))
     [line] = read_piece(piece, LocalFolder(tmp_path / "x.run"), lambda: None)
     with pytest.raises(DataError, match=r"line 2 of .*seeds.jsonl is not valid JSON"):
         Survey(tmp_path).take(line)
