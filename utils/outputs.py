@@ -35,7 +35,7 @@ async def write_outputs(
     if config.export:
         from utils.export import export_path, export_rows
 
-        export_rows(export_path(folder.result, config.export), config.export, finished.evolved)
+        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
     if not config.no_report:
         from utils.measures.run import measure_run
         from utils.report import write_report
