@@ -13,19 +13,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import Roles, answer, groups_of_ten, run_group, run_pool
 from optimizer import optimize
-from utils.command import Job, run_command, seed_sources
+from utils.command import Job, run_command
 from utils.concurrency import for_each, together
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
@@ -34,14 +35,18 @@ from utils.journal import journal_history
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM, close_llms, open_llms
 from utils.logs import Display
+from utils.mirror import open_journal
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
+    EVOLVED,
+    REJECTED,
     Record,
     method_record,
     outcome_record,
     set_aside_record,
     set_near_copies_aside,
+    write_parts,
     write_rows,
 )
 from utils.run_folder import JOURNAL, Folder, RunFolder
@@ -57,6 +62,7 @@ from utils.schema import (
     Trajectory,
 )
 from utils.spool import Spool
+from utils.storage import store_of
 from utils.summary import Summary, as_text, changes, rate_text, summarize
 from utils.tally import Finished
 from validator import (
@@ -78,7 +84,7 @@ from validator import (
 )
 
 if TYPE_CHECKING:
-    from generator.scale_out import ClusterSeeds, Hands, PartJournal
+    from generator.scale_out import GroupWorker, RemoteJournal
 
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
@@ -185,23 +191,21 @@ async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[Candidate
     return best_of([best, *scores], margins)
 
 
-async def generate(
-    kit: Kit, seeds: SeedSet | ClusterSeeds, methods: Sequence[Method], rows: Spool, folder: Folder
-) -> Finished:
+async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool, folder: Folder) -> Finished:
     """Evolve and answer the whole data set, in groups of ten that know nothing of each other, and drop near copies."""
     config = kit.config
-    total = min(TEST_RUN_ROWS, len(seeds)) if config.test_run else len(seeds)
-    with kit.display.stage("evolving", total):
-        if not isinstance(seeds, SeedSet):
-            return await generate_on_ray(kit, seeds, methods, rows, folder)
+    chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
 
-        async def work(group: Sequence[SeedInstruction]) -> None:
-            records = await group_records(kit, group, methods)
-            rows.put_many(records)
-            kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
+    async def work(group: Sequence[SeedInstruction]) -> None:
+        records = await group_records(kit, group, methods)
+        rows.put_many(records)
+        kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
 
-        chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
-        await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
+    with kit.display.stage("evolving", len(chosen)):
+        if config.engine == "ray":
+            await generate_on_ray(kit, chosen, methods, rows, folder)
+        else:
+            await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
     if not config.test_run:
         aside = (set_aside_record(row.id, row.text, row.reason) for row in seeds.set_aside)
         rows.put_many((config.row_key(record["id"], 1), [kind, record]) for kind, record in aside)
@@ -211,38 +215,33 @@ async def generate(
 
 
 async def generate_on_ray(
-    kit: Kit, seeds: ClusterSeeds, methods: Sequence[Method], rows: Spool, folder: Folder
-) -> Finished:
-    """The same on a Ray cluster, where rows go from store to store; `rows` takes what measures and report need."""
-    from generator.scale_out import Work, scale_out
+    kit: Kit, seeds: Iterable[SeedInstruction], methods: Sequence[Method], rows: Spool, folder: Folder
+) -> None:
+    """The same on a Ray cluster: what became of the rows comes back, and the rest is as on one machine."""
+    from generator.scale_out import FinalRun, evolve_on_ray
 
     config = kit.config
-    work = Work(
-        build=lambda workers, requests: partial(open_hands, config.for_worker(workers, requests), tuple(methods)),
-        fingerprint=f"{config.of_final_run()} {[method.id for method in methods]}",
+    final_run = FinalRun(
+        build=lambda workers, requests: partial(open_worker, config.for_worker(workers, requests), tuple(methods)),
         requests=None if config.batch_size == "auto" else config.batch_size,
-        rows_of_seed=config.rows_of_seed,
+        settings=f"{config.determining()} {[method.id for method in methods]} {uuid4() if config.replay else ''}",
+        silence=config.longest_silence,
+        open_journal=partial(open_journal, config, (config.run_folder / JOURNAL).absolute()),
+        variables=config.variables,
         ledger=kit.ledger,
         key_of=partial(config.row_key, generation=1),
         done=kit.display.done,
     )
-    roots = (config.on_store(folder.path), config.on_store(folder.partitions))
-    limit = TEST_RUN_ROWS if config.test_run else None
-    published = await scale_out(seeds, work, roots, config.max_overlap, rows, limit)
-    return Finished(published.tally, rows, published.evolved, published.rejected)
+    await evolve_on_ray(seeds, final_run, config.on_store(folder.path), rows)
 
 
-def open_hands(config: RunConfig, methods: Sequence[Method], journal: PartJournal, ledger: Ledger) -> Hands:
+def open_worker(config: RunConfig, methods: Sequence[Method], journal: RemoteJournal, ledger: Ledger) -> GroupWorker:
     """What one worker of a cluster works with; `config` is its share of the whole."""
-    from generator.scale_out import Hands
+    from generator.scale_out import GroupWorker
 
     evol, optim = open_llms(config, journal, ledger)
     kit = Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
-    return Hands(
-        work=partial(group_records, kit, methods=methods),
-        drain=lambda: together(evol.drain(), optim.drain()),
-        key_of=partial(config.row_key, generation=1),
-    )
+    return GroupWorker(partial(group_records, kit, methods=methods), lambda: together(evol.drain(), optim.drain()))
 
 
 async def group_records(
@@ -323,7 +322,7 @@ class Ran(NamedTuple):
     finished: Finished
 
 
-async def find_methods(kit: Kit, seeds: SeedSet | ClusterSeeds) -> Learned:
+async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
     """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = kit.config
     if config.method != "auto" or config.max_steps == 0:
@@ -341,7 +340,7 @@ def methods_at_hand(config: RunConfig) -> Sequence[Method]:
     return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
 
 
-async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spool, started: float) -> Ran:
+async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: float) -> Ran:
     """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
     config = kit.config
     learned = await find_methods(kit, seeds)
@@ -351,7 +350,10 @@ async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spo
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
-    if not config.in_partitions:
+    if config.in_partitions:
+        write_parts(store_of(config.on_store(folder.result)), finished.evolved(), EVOLVED)
+        write_parts(store_of(config.on_store(folder.path / "rejects")), finished.rejected(), REJECTED)
+    else:
         write_rows(folder.result, finished.evolved())
         folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
@@ -409,21 +411,16 @@ async def explored(kit: Kit, folder: RunFolder) -> list[SeedSource]:
     return [SeedSource(str(folder.path / "seeds.jsonl"))]
 
 
-async def open_seeds(
-    config: RunConfig, sources: Sequence[SeedSource], folder: RunFolder, scratch: Path
-) -> SeedSet | ClusterSeeds:
-    """The seed set: read here, or by the Ray cluster, which is then connected to until the seeds are closed."""
+def on_cluster(config: RunConfig) -> AbstractContextManager:
+    """The Ray cluster that the final run is for, connected to before anything costs."""
     if config.engine == "local":
-        return load_seeds(sources, scratch / "seeds.sqlite")
-    from generator.scale_out import Cluster, read_seeds
+        return nullcontext()
+    from generator.scale_out import connected
 
-    cluster = Cluster(config.ray_address, config.variables, folder.path / JOURNAL)
-    return await read_seeds(cluster, sources, config.on_store(folder.path), scratch)
+    return connected(config.ray_address)
 
 
-async def compare_methods(
-    config: RunConfig, seeds: SeedSet | ClusterSeeds, folder: RunFolder, scratch: Path, spent: Ledger
-) -> str:
+async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, spent: Ledger) -> str:
     """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
     from utils.comparison import Compared, comparison_text, write_comparison
     from utils.measures.run import measure_run
@@ -447,12 +444,9 @@ async def work(
     """The job of the command: find seeds if there are none yet, then run, or compare several runs."""
     started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
     if seeds is None:
-        sources = seed_sources(config)
-        if config.explore:
-            async with open_kit(config, folder, ledger) as kit:
-                sources = await explored(kit, folder)
-        seeds = await open_seeds(config, sources, folder, scratch)
-    with seeds:
+        async with open_kit(config, folder, ledger) as kit:
+            seeds = load_seeds(await explored(kit, folder), scratch / "seeds.sqlite")
+    with seeds, on_cluster(config):
         check(config, seeds)
         if config.compare:
             return await compare_methods(config, seeds, folder, scratch, ledger), None
@@ -488,7 +482,7 @@ def each_method(config: RunConfig) -> list[RunConfig]:
     return [run.model_copy(update={"explore": ()}) if number else run for number, run in enumerate(runs)] or [config]
 
 
-def check(config: RunConfig, seeds: SeedSet | ClusterSeeds) -> None:
+def check(config: RunConfig, seeds: SeedSet) -> None:
     """Say before anything costs that there are too few seeds, or no such method file."""
     for of_one in each_method(config):
         methods_at_hand(of_one)

@@ -11,12 +11,13 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.concurrency import Gate, Window
 from utils.config import DEEPSEEK_KEY, LLMConfig, RunConfig
 from utils.errors import EndpointError, JournalError
-from utils.journal import Journal, request_key
+from utils.journal import request_key
 from utils.ledger import Ledger, estimated_tokens
 from utils.schema import Completion, Message, Request, Stage
 from utils.sorting import Fault, read_completion, sort_error
@@ -59,11 +60,19 @@ class LLM(Protocol):
     async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion: ...
 
 
+class Recorder(Protocol):
+    """Where completions are looked up and recorded: a Journal, or one that is asked from afar and awaited."""
+
+    def get(self, request: Request, key: bytes) -> Completion | Awaitable[Completion | None] | None: ...
+
+    def put(self, request: Request, completion: Completion, key: bytes) -> Awaitable[None] | None: ...
+
+
 class JournaledLLM:
     """Journal first, then the endpoint; every completion is recorded before it is used."""
 
     def __init__(
-        self, endpoint: Endpoint, config: LLMConfig, journal: Journal, ledger: Ledger, run_seed: int = 42
+        self, endpoint: Endpoint, config: LLMConfig, journal: Recorder, ledger: Ledger, run_seed: int = 42
     ) -> None:
         self.config = config
         self._endpoint = endpoint
@@ -83,7 +92,7 @@ class JournaledLLM:
         """
         request = self._request(stage, messages, draw)
         key = request_key(request)
-        if stored := self._journal.get(request, key):
+        if stored := await _settled(self._journal.get(request, key)):
             self._ledger.stages[stage].journaled += 1
             return stored
         task = self._under_way.get(key)
@@ -114,7 +123,7 @@ class JournaledLLM:
         finally:
             self._ledger.settle(reserved, request.stage, completion, self.config)
         if completion.failure != "unavailable":
-            self._journal.put(request, completion, key)
+            await _settled(self._journal.put(request, completion, key))
         return completion
 
     async def drain(self, seconds: float | None = None) -> None:
@@ -129,6 +138,10 @@ class JournaledLLM:
 
     async def close(self) -> None:
         await self._endpoint.close()
+
+
+async def _settled(value: Any) -> Any:
+    return await value if isawaitable(value) else value
 
 
 class ReplayEndpoint:
@@ -385,7 +398,7 @@ def check_keys(config: RunConfig) -> None:
 Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, rpm and tpm
 
 
-def open_llms(config: RunConfig, journal: Journal, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
+def open_llms(config: RunConfig, journal: Recorder, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
     """The evol LLM and the optimizer LLM of a run. Where both use one server at one rate, they share its window."""
     gate = Gate(None if config.batch_size == "auto" else config.batch_size)
     windows: Windows = {}

@@ -1,0 +1,286 @@
+"""The data set of Ray Data, its actors, and what is done about groups that do not come through.
+
+Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down again and
+again is left out, and so is one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the
+same pipeline, one at a time, so that they take nothing else down; those that do not come through then are rejected.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from generator.scale_out.cluster import LOOK, cause_of, this_node
+from generator.scale_out.coordinator import (
+    PATIENCE,
+    TRIES,
+    Calls,
+    RemoteJournal,
+    Rows,
+    SharedLedger,
+    asked,
+    start_coordinator,
+    taken,
+)
+from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups
+from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
+from utils.journal import Journal
+from utils.ledger import Ledger
+from utils.prompts import PROMPT_FOLDER
+from utils.results import Record, set_aside_record
+from utils.schema import SeedInstruction
+from utils.spool import Spool
+from utils.storage import brief, is_url, store_of
+
+log = logging.getLogger(__name__)
+
+POLL = 0.2  # seconds
+GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, so that none waits for the others
+REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
+HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
+LAST_MOMENT = 1.0  # seconds for them where it was interrupted
+BLAMELESS = 3  # where none of so many groups comes through, it is not the groups
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWorker:
+    """What an actor works with: `evolve` does one group of rows, `drain` lets calls under way come home."""
+
+    evolve: Callable[[Sequence[SeedInstruction]], Awaitable[Rows]]
+    drain: Callable[[], Awaitable[None]]
+
+
+Build = Callable[[RemoteJournal, Ledger], GroupWorker]  # opens the LLMs of one worker
+
+
+@dataclass(frozen=True)
+class FinalRun:
+    """What is done with the seeds, and whom to tell how far it is.
+
+    `build` takes the number of workers and the requests in flight of each, and gives what opens the LLMs of one.
+    `requests` may be in flight in all (None: as the endpoint allows). `settings` stand for all that determines records
+    besides seeds and prompts. `silence` are the seconds after which nobody can be at honest work. `variables` of the
+    environment hold the keys. `key_of` gives the row key of a seed, `done` is told of rows and failed rows.
+    """
+
+    build: Callable[[int, int | None], Build]
+    requests: int | None
+    settings: str
+    silence: float
+    open_journal: Callable[[], Journal]
+    variables: Iterable[str]
+    ledger: Ledger
+    key_of: Callable[[int], int]
+    done: Callable[[int, int], None]
+
+    @property
+    def digest(self) -> str:
+        """Stands for all that is done with the rows."""
+        digest = sha256(self.settings.encode())
+        for path in sorted(PROMPT_FOLDER.rglob("*.txt")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: Spool) -> None:
+    """Evolve all seeds on the cluster, and put what became of them on `rows`; `root` is the folder or URL of files.
+
+    Raises EndpointError where the cluster cannot go on, and what ends a run on one machine as well.
+    """
+    root = root if is_url(root) else str(Path(root).absolute())
+    groups = Groups(store_of(root), seeds, run.digest)
+    todo = {name for name, _ in groups.named()}
+    run.done(*groups.gather(todo, rows))
+    coordinator = start_coordinator()
+    variables = {name: os.environ[name] for name in run.variables if name in os.environ}
+    await asked(coordinator.open.remote(run.open_journal, variables, run.ledger.remaining()))
+    try:
+        if todo:
+            await _Passes(groups, run, root, rows, coordinator).through(todo)
+    finally:
+        await asked(coordinator.close.remote())
+
+
+# --- What a worker does -------------------------------------------------------------------------------
+
+
+class Evolver:
+    """One of the actors of Ray Data's pool: evolves groups, with LLM clients of its own."""
+
+    def __init__(self, build: Build, coordinator: Any) -> None:
+        variables, budgeted = ray.get(coordinator.enter.remote())
+        os.environ.update(variables)
+        self._calls = Calls(coordinator)
+        self._ledger = SharedLedger(self._calls) if budgeted else Ledger()
+        self._build = build
+        self._worker: GroupWorker | None = None
+
+    async def __call__(self, row: dict[str, Any]) -> list[dict[str, str]]:
+        """The row of a finished group; none where it cannot be finished now."""
+        group = row["group"]
+        if not await self._calls("begin", group):
+            return []
+        try:
+            self._worker = self._worker or self._build(RemoteJournal(self._calls), self._ledger)
+            rows = await self._worker.evolve(SEEDS.validate_json(row["seeds"]))
+        except AutoEvolError as exc:
+            await self._calls("stop", exc, taken(self._ledger))
+            if isinstance(exc, BudgetReached) and self._worker:
+                await self._worker.drain()
+                await self._calls("stop", exc, taken(self._ledger))
+            return []
+        except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
+            await self._calls("fail", brief(exc), taken(self._ledger))
+            return []
+        kinds = [kind for _, (kind, _) in rows]
+        unfinished = "unavailable" in kinds
+        failed = len(kinds) - kinds.count("evolved")
+        await self._calls("end", group, len(kinds), failed, taken(self._ledger), rows if unfinished else None)
+        return [] if unfinished else [{"group": group, "records": json.dumps(rows)}]
+
+
+# --- The run ------------------------------------------------------------------------------------------
+
+
+class _Passes:
+    """Passes of the pipeline over groups, until all have come through or are rejected."""
+
+    def __init__(self, groups: Groups, run: FinalRun, root: str, rows: Spool, coordinator: Any) -> None:
+        self._groups, self._run, self._root, self._rows, self._coordinator = groups, run, root, rows, coordinator
+
+    async def through(self, todo: set[str]) -> None:
+        """Have all groups `todo` come to their end. Raises EndpointError where no pass brings anything any more."""
+        total, suspects = len(todo), set[str]()
+        while todo:
+            before, alone = (len(todo), len(suspects)), todo <= suspects
+            fault = await self._pass(todo, todo if alone else todo - suspects, alone)
+            self._groups.gather(todo, self._rows)
+            begun, why = await asked(self._coordinator.take_begun.remote())
+            if alone:
+                self._reject(begun & todo)
+                todo -= begun
+            suspects |= begun & todo
+            if len(suspects) == total >= BLAMELESS:
+                raise EndpointError(f"none of {total} groups of rows came through ({fault or why}); {LOOK}")
+            if before == (len(todo), len(suspects)):
+                raise EndpointError(f"the Ray cluster finished nothing ({fault or why}); {LOOK}")
+
+    async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
+        """One pass over some groups, one at a time if `alone`; returns why Ray Data gave up, if it did."""
+        workers = 1 if alone else workers_for(self._run.requests, len(chosen))
+        log.info("%d groups over %d Ray workers", len(chosen), workers)
+        self._groups.write(chosen)
+        build = self._run.build(workers, self._run.requests and self._run.requests // workers)
+        blocks = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
+        running = _Running(pipeline, self._root, (build, self._coordinator), workers, blocks, alone, self._run.silence)
+        running.start()
+        try:
+            error = await self._watch(running, todo)
+        except asyncio.CancelledError:
+            await asked(self._coordinator.stop.remote(Interrupted("interrupted"), Ledger()))
+            await self._homecoming(running, todo, LAST_MOMENT)
+            raise
+        if error:
+            await self._homecoming(running, todo, HOMECOMING if isinstance(error, BudgetReached) else PATIENCE)
+            raise error
+        if running.fault:
+            log.warning("Ray Data gave up: %s", cause_of(running.fault))
+        return running.fault and cause_of(running.fault)
+
+    async def _watch(self, running: "_Running", todo: set[str]) -> AutoEvolError | None:
+        """Tell how far it is until the pass ends, or a worker stops the run."""
+        while True:
+            alive = running.is_alive()
+            error = await self._book(todo)
+            if error or not alive:
+                return error
+            await asyncio.sleep(POLL)
+
+    async def _homecoming(self, running: "_Running", todo: set[str], seconds: float) -> None:
+        """Give workers time for what is under way, which they begin no more of."""
+        limit = time.monotonic() + seconds
+        while running.is_alive() and time.monotonic() < limit:
+            await asyncio.sleep(POLL)
+        await self._book(todo)
+
+    async def _book(self, todo: set[str]) -> AutoEvolError | None:
+        news, error = await asked(self._coordinator.news.remote())
+        self._run.done(news.rows, news.failed)
+        self._run.ledger.add(news.spent)
+        for group, rows in news.unfinished.items():
+            self._rows.put_many(rows)
+            todo.discard(group)
+        return error
+
+    def _reject(self, names: set[str]) -> None:
+        """Groups that have taken their process down, or blocked it, also where nothing else was in it."""
+        for name, group in self._groups.named():
+            if name in names:
+                log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
+                self._rows.put_many((self._run.key_of(seed.id), _crashed(seed)) for seed in group)
+                self._run.done(len(group), len(group))
+
+
+def _crashed(seed: SeedInstruction) -> Record:
+    _, record = set_aside_record(seed.id, seed.text, "crashed")
+    return ["eliminated", record | {"attempts": TRIES}]
+
+
+def workers_for(requests: int | None, groups: int) -> int:
+    """The workers for the cluster as it is: one per node, more where a node's share of requests is large."""
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    workers = min(max(cpus, nodes), max(nodes, (requests or 0) // REQUESTS_AT_LEAST))
+    return min(workers, groups, requests or workers)
+
+
+def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone: bool, silence: float) -> None:
+    """Ray Data's part. Blocks until all groups are written, or given up."""
+    from ray.data import ActorPoolStrategy, DataContext, read_parquet
+
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what matters comes as an exception
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # what is missing in the end is tried again
+    context.execution_no_progress_timeout_s = silence
+    # A folder of this machine is read and written here, whether or not other nodes see it.
+    here = {} if is_url(root) else {"num_cpus": 0, "label_selector": this_node()}
+    (
+        read_parquet(f"{root}/{GROUPS}", **here)
+        .repartition(target_num_rows_per_block=rows_of_block, strict=True)
+        .flat_map(
+            Evolver,
+            fn_constructor_args=built_of,
+            compute=ActorPoolStrategy(
+                size=workers,
+                max_tasks_in_flight_per_actor=1 if alone else 4,
+                max_concurrent_calls_per_actor=1 if alone else 2,
+            ),
+            num_cpus=0,  # they wait for the network, and start again wherever there is a node
+        )
+        .write_parquet(f"{root}/{ROWS}", ray_remote_args=here)
+    )
+
+
+class _Running(threading.Thread):
+    """Ray Data's part in a thread of its own, as it blocks; a daemon, as nothing can end it."""
+
+    def __init__(self, work: Callable[..., None], *args: Any) -> None:
+        super().__init__(daemon=True)
+        self._work, self._args = work, args
+        self.fault: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._work(*self._args)
+        except Exception as exc:
+            self.fault = exc
