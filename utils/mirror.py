@@ -111,6 +111,7 @@ class MirroredJournal(Journal):
             with plain.open("wb") as file:
                 file.writelines(gzip.decompress(self._store.read(name) or b"") for name in segments)
             self.load(plain)
+        self._pending.clear()
 
 
 def _count(segment: str) -> int:

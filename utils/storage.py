@@ -141,7 +141,7 @@ class ObjectStore:
 
     def write(self, name: str, content: bytes) -> None:
         try:
-            with self._system.open_output_stream(f"{self._root}/{name}") as file:
+            with self._system.open_output_stream(f"{self._root}/{name}", compression=None) as file:
                 file.write(content)
         except OSError as exc:
             raise self._failed("write", name, exc) from exc

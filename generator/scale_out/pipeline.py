@@ -48,6 +48,7 @@ GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, s
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
 HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
 LAST_MOMENT = 1.0  # seconds for them where it was interrupted
+BARREN = 3  # passes that bring nothing, after which the run ends
 BLAMELESS = 3  # where none of so many groups comes through, it is not the groups
 
 
@@ -159,8 +160,8 @@ class _Passes:
 
     async def through(self, todo: set[str]) -> None:
         """Have all groups `todo` come to their end. Raises EndpointError where no pass brings anything any more."""
-        total, suspects = len(todo), set[str]()
-        while todo:
+        total, suspects, barren = len(todo), set[str](), 0
+        while todo and barren < BARREN:
             before, alone = (len(todo), len(suspects)), todo <= suspects
             fault = await self._pass(todo, todo if alone else todo - suspects, alone)
             self._groups.gather(todo, self._rows)
@@ -171,8 +172,9 @@ class _Passes:
             suspects |= begun & todo
             if len(suspects) == total >= BLAMELESS:
                 raise EndpointError(f"none of {total} groups of rows came through ({fault or why}); {LOOK}")
-            if before == (len(todo), len(suspects)):
-                raise EndpointError(f"the Ray cluster finished nothing ({fault or why}); {LOOK}")
+            barren = barren + 1 if before == (len(todo), len(suspects)) else 0
+        if todo:
+            raise EndpointError(f"the Ray cluster finished nothing in {BARREN} passes ({fault or why}); {LOOK}")
 
     async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
         """One pass over some groups, one at a time if `alone`; returns why Ray Data gave up, if it did."""

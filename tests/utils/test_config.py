@@ -259,7 +259,6 @@ RAY = ("--engine", "ray")
         ((*RAY, "--save-path", "s3://bucket/out?region=eu/x.parquet"), "leave out password and options"),
         ((*RAY, "--save-path", "x.parquet", "--push-to-hub", "me/mine"), "needs one file"),
         ((*RAY, "--ray-address", "ray://head:10001"), "start this on a node of the cluster"),
-        ((*RAY, "--export-journal", "j.jsonl"), "need --engine local"),
         (("--data-path", "s3://me:secret@bucket/x.jsonl"), "--data-path holds a password"),
     ],
 )
