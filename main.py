@@ -209,7 +209,11 @@ async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Sp
     if not config.test_run:
         aside = (set_aside_record(row.id, row.text, row.reason) for row in seeds.set_aside)
         rows.put_many((config.row_key(record["id"], 1), [kind, record]) for kind, record in aside)
-    if config.max_overlap < 1:
+    if config.max_overlap < 1 and config.engine == "ray":
+        from generator.scale_out import drop_near_copies
+
+        await drop_near_copies(rows, seeds, config.max_overlap)
+    elif config.max_overlap < 1:
         set_near_copies_aside(rows, seeds, config.max_overlap)
     return Finished.on(rows)
 

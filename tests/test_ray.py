@@ -10,7 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from subprocess import Popen
 
 import pytest
@@ -23,7 +25,7 @@ from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
 from utils.journal import Journal
 from utils.ledger import Ledger
-from utils.results import outcome_record, parquet_bytes, parquet_rows
+from utils.results import outcome_record, parquet_bytes, parquet_rows, set_near_copies_aside
 from utils.schema import (
     PASSED,
     Answer,
@@ -32,6 +34,7 @@ from utils.schema import (
     Rewrite,
     RowOutcome,
     Sampling,
+    SeedInstruction,
     Trajectory,
 )
 from utils.spool import Spool
@@ -42,6 +45,9 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 from generator import scale_out as engine  # isort: skip - before all of Ray, whose settings it makes
 from ray import cloudpickle
 from ray.cluster_utils import Cluster as Machines
+from ray.data import DataContext
+
+from generator.scale_out import near_copies
 
 ROWS = 200
 LIMIT = 300.0  # seconds; on a busy machine Ray takes many times what it needs
@@ -277,6 +283,12 @@ def test_what_one_engine_has_begun_the_other_ends(machines, local, seeds, tmp_pa
 POISON, SLEEPY = "Name 9 rivers.", "Name 27 rivers."
 
 
+def record_of(seed: SeedInstruction, text: str) -> list:
+    """The record of a seed that became `text`."""
+    trajectory = Trajectory(seed, (Rewrite(text, "m"),))
+    return outcome_record(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a")), "m")
+
+
 def worker_of(slept: Path) -> engine.GroupWorker:
     """Work that kills its process at one row, and blocks it at another the first time."""
 
@@ -288,8 +300,7 @@ def worker_of(slept: Path) -> engine.GroupWorker:
             time.sleep(1000)
         rows = []
         for seed in group:
-            trajectory = Trajectory(seed, (Rewrite(f"{seed.text} Why?", "m"),))
-            rows.append((seed.id, outcome_record(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a")), "m")))
+            rows.append((seed.id, record_of(seed, f"{seed.text} Why?")))
         return rows
 
     async def drain():
@@ -299,10 +310,13 @@ def worker_of(slept: Path) -> engine.GroupWorker:
 
 
 @pytest.fixture
-def evolved(machines, tmp_path) -> Callable[[Path], tuple[Counter, dict[int, list]]]:
+def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, dict[int, list]]]:
     """Runs fifty seeds through the cluster, and touches `opened` where there is work to do. Gives what was told, and
     the rows by key.
     """
+
+    # Else a machine that is slow to start actors would be silent for as long.
+    monkeypatch.setattr(DataContext.get_current(), "wait_for_min_actors_s", LIMIT)
 
     def evolve(opened: Path) -> tuple[Counter, dict[int, list]]:
         told: Counter[str] = Counter()
@@ -344,3 +358,24 @@ def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again
     again, rows_again = evolved(tmp_path / "opened again")
     assert rows_again == rows
     assert (again["rows"], again["lost"]) == (50, 10)
+
+
+def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(machines, tmp_path, monkeypatch):
+    monkeypatch.setattr(near_copies, "ON_DRIVER", 0)
+    monkeypatch.setattr(near_copies, "IN_A_SHARD", 7)
+    random = Random(12)
+    seeds = [replace(seed, text=words(random, 6)) for seed in seeds_of(30)]
+    new = [words(random, 6) for _ in seeds]
+    with Spool(tmp_path / "one") as one, Spool(tmp_path / "other") as other:
+        for rows in (one, other):
+            rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
+        set_near_copies_aside(one, seeds, 0.5)
+        with engine.connected(machines.address):
+            asyncio.run(engine.drop_near_copies(other, seeds, 0.5))
+        assert list(other.items()) == list(one.items())
+        kinds = Counter(kind for _, (kind, _) in one.items())
+        assert min(kinds["evolved"], kinds["eliminated"]) > 3
+
+
+def words(random: Random, count: int) -> str:
+    return " ".join(random.choice(("alpha", "beta", "gamma", "delta", "epsilon", "zeta")) for _ in range(count))

@@ -16,6 +16,7 @@ requirements-ray.txt.
 
 from generator.scale_out.cluster import connected
 from generator.scale_out.coordinator import RemoteJournal
+from generator.scale_out.near_copies import drop_near_copies
 from generator.scale_out.pipeline import Build, FinalRun, GroupWorker, evolve_on_ray
 
-__all__ = ["Build", "FinalRun", "GroupWorker", "RemoteJournal", "connected", "evolve_on_ray"]
+__all__ = ["Build", "FinalRun", "GroupWorker", "RemoteJournal", "connected", "drop_near_copies", "evolve_on_ray"]
