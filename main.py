@@ -20,7 +20,6 @@ from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import uuid4
 
 from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
@@ -35,7 +34,6 @@ from utils.journal import journal_history
 from utils.ledger import Ledger
 from utils.llm import JournaledLLM, close_llms, open_llms
 from utils.logs import Display
-from utils.mirror import open_journal
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
@@ -224,22 +222,12 @@ async def generate_on_ray(
     """The same on a Ray cluster: what became of the rows comes back, and the rest is as on one machine."""
     from generator.scale_out import FinalRun, evolve_on_ray
 
-    config = kit.config
-    final_run = FinalRun(
-        build=lambda workers, requests: partial(open_worker, config.for_worker(workers, requests), tuple(methods)),
-        requests=None if config.batch_size == "auto" else config.batch_size,
-        settings=f"{config.determining()} {[method.id for method in methods]} {uuid4() if config.replay else ''}",
-        silence=config.longest_silence,
-        open_journal=partial(open_journal, config, (config.run_folder / JOURNAL).absolute()),
-        variables=config.variables,
-        ledger=kit.ledger,
-        key_of=partial(config.row_key, generation=1),
-        done=kit.display.done,
-    )
-    await evolve_on_ray(seeds, final_run, config.on_store(folder.path), rows)
+    build, ids = partial(open_worker, tuple(methods)), [method.id for method in methods]
+    final_run = FinalRun(kit.config, build, ids, kit.ledger, kit.display.done)
+    await evolve_on_ray(seeds, final_run, kit.config.on_store(folder.path), rows)
 
 
-def open_worker(config: RunConfig, methods: Sequence[Method], journal: RemoteJournal, ledger: Ledger) -> GroupWorker:
+def open_worker(methods: Sequence[Method], config: RunConfig, journal: RemoteJournal, ledger: Ledger) -> GroupWorker:
     """What one worker of a cluster works with; `config` is its share of the whole."""
     from generator.scale_out import GroupWorker
 

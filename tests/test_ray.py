@@ -23,6 +23,7 @@ from tests.fakes import Act, MisbehavingServer, Received, dead_url
 from tests.hub_stub import HubStub, Repo
 from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
+from utils.config import RunConfig
 from utils.journal import Journal
 from utils.ledger import Ledger
 from utils.results import outcome_record, parquet_bytes, parquet_rows, set_near_copies_aside
@@ -315,6 +316,8 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
     the rows by key.
     """
 
+    (tmp_path / "x.run").mkdir()
+    monkeypatch.setattr(RunConfig, "longest_silence", 20.0)
     # Else a machine that is slow to start actors would be silent for as long.
     monkeypatch.setattr(DataContext.get_current(), "wait_for_min_actors_s", LIMIT)
 
@@ -322,21 +325,15 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
 
-        def build(workers: int, requests: int | None):
+        def build(config: RunConfig, journal: engine.RemoteJournal, ledger: Ledger) -> engine.GroupWorker:
             opened.touch()
-            return lambda journal, ledger: worker_of(slept)
+            return worker_of(slept)
 
-        final_run = engine.FinalRun(
-            build=build,
-            requests=8,
-            settings="a test",
-            silence=20.0,
-            open_journal=lambda: Journal(None),
-            variables=(),
-            ledger=Ledger(),
-            key_of=lambda row_id: row_id,
-            done=lambda rows, lost: told.update(rows=rows, lost=lost),
-        )
+        def done(rows: int, lost: int) -> None:
+            told.update(rows=rows, lost=lost)
+
+        config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
+        final_run = engine.FinalRun(config, build, ["m"], Ledger(), done)
         with Spool(tmp_path / "rows") as rows, engine.connected(machines.address):
             running = engine.evolve_on_ray(seeds_of(50), final_run, str(tmp_path / "x.run"), rows)
             asyncio.run(asyncio.wait_for(running, LIMIT))
@@ -353,10 +350,12 @@ def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again
     assert reasons == dict.fromkeys(range(10), "crashed")  # the whole group of ten
     assert sorted(rows) == list(range(50))
     assert (tmp_path / "slept").exists()
+    assert (tmp_path / "opened").exists()
     assert (told["rows"], told["lost"]) == (50, 10)
 
     again, rows_again = evolved(tmp_path / "opened again")
     assert rows_again == rows
+    assert not (tmp_path / "opened again").exists()
     assert (again["rows"], again["lost"]) == (50, 10)
 
 

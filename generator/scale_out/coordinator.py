@@ -82,14 +82,9 @@ class Coordinator:
     def put(self, request: Request, completion: Completion, key: bytes) -> None:
         self._journal.put(request, completion, key)
 
-    def reserve(self, stage: Stage, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
-        return self._budget.reserve(stage, tokens, max_tokens, config)
-
-    def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
-        self._budget.settle(reserved, stage, completion, config)
-
-    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
-        self._budget.wasted(stage, usage, config)
+    def budget(self, name: str, *args: Any) -> Any:
+        """What a method of the ledger of all workers gives."""
+        return getattr(self._budget, name)(*args)
 
     def begin(self, group: str) -> bool:
         """Whether a group is to be worked on: not one that has taken its process down again and again."""
@@ -203,17 +198,17 @@ class SharedLedger(Ledger):
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
         limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
-        reserved = await self._calls("reserve", *limits, config)
+        reserved = await self._calls("budget", "reserve", *limits, config)
         self.in_flight += 1
         return reserved
 
     def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
         super().settle(Decimal(0), stage, completion, config)  # which tells the tokens by way of `wasted`
-        self._calls("settle", reserved, stage, completion and Completion("", completion.failure), config)
+        self._calls("budget", "settle", reserved, stage, completion and Completion("", completion.failure), config)
 
     def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
         super().wasted(stage, usage, config)
-        self._calls("wasted", stage, usage, config)
+        self._calls("budget", "wasted", stage, usage, config)
 
 
 def taken(ledger: Ledger) -> Ledger:

@@ -1,4 +1,4 @@
-"""The data set of Ray Data, its actors, and what is done about groups that do not come through.
+"""The data set of Ray Data, and what is done about groups that do not come through.
 
 Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down again and
 again is left out, and so is one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the
@@ -6,40 +6,34 @@ same pipeline, one at a time, so that they take nothing else down; those that do
 """
 
 import asyncio
-import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of, this_node
-from generator.scale_out.coordinator import (
-    PATIENCE,
-    TRIES,
-    Calls,
-    RemoteJournal,
-    Rows,
-    SharedLedger,
-    asked,
-    start_coordinator,
-    taken,
-)
-from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups
+from generator.scale_out.coordinator import PATIENCE, TRIES, RemoteJournal, asked, start_coordinator
+from generator.scale_out.groups import GROUPS, ROWS, Groups
+from generator.scale_out.worker import Evolver, GroupWorker
+from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
-from utils.journal import Journal
 from utils.ledger import Ledger
+from utils.mirror import open_journal
 from utils.prompts import PROMPT_FOLDER
 from utils.results import Record, set_aside_record
+from utils.run_folder import JOURNAL
 from utils.schema import SeedInstruction
 from utils.spool import Spool
-from utils.storage import brief, is_url, store_of
+from utils.storage import is_url, store_of
 
 log = logging.getLogger(__name__)
 
@@ -52,41 +46,23 @@ BARREN = 3  # passes that bring nothing, after which the run ends
 BLAMELESS = 3  # where none of so many groups comes through, it is not the groups
 
 
-@dataclass(frozen=True, slots=True)
-class GroupWorker:
-    """What an actor works with: `evolve` does one group of rows, `drain` lets calls under way come home."""
-
-    evolve: Callable[[Sequence[SeedInstruction]], Awaitable[Rows]]
-    drain: Callable[[], Awaitable[None]]
-
-
-Build = Callable[[RemoteJournal, Ledger], GroupWorker]  # opens the LLMs of one worker
-
-
 @dataclass(frozen=True)
 class FinalRun:
     """What is done with the seeds, and whom to tell how far it is.
 
-    `build` takes the number of workers and the requests in flight of each, and gives what opens the LLMs of one.
-    `requests` may be in flight in all (None: as the endpoint allows). `settings` stand for all that determines records
-    besides seeds and prompts. `silence` are the seconds after which nobody can be at honest work. `variables` of the
-    environment hold the keys. `key_of` gives the row key of a seed, `done` is told of rows and failed rows.
+    `build` opens the LLMs of a worker by its share of the configuration; `methods` are the ids of what it evolves
+    with; `done` is told of rows and failed rows.
     """
 
-    build: Callable[[int, int | None], Build]
-    requests: int | None
-    settings: str
-    silence: float
-    open_journal: Callable[[], Journal]
-    variables: Iterable[str]
+    config: RunConfig
+    build: Callable[[RunConfig, RemoteJournal, Ledger], GroupWorker]
+    methods: Sequence[str]
     ledger: Ledger
-    key_of: Callable[[int], int]
     done: Callable[[int, int], None]
 
-    @property
     def digest(self) -> str:
-        """Stands for all that is done with the rows."""
-        digest = sha256(self.settings.encode())
+        """Stands for all that is done with the rows. A replay is to look at all answers, so nothing is like it."""
+        digest = sha256(f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}".encode())
         for path in sorted(PROMPT_FOLDER.rglob("*.txt")):
             digest.update(path.read_bytes())
         return digest.hexdigest()
@@ -98,58 +74,17 @@ async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: s
     Raises EndpointError where the cluster cannot go on, and what ends a run on one machine as well.
     """
     root = root if is_url(root) else str(Path(root).absolute())
-    groups = Groups(store_of(root), seeds, run.digest)
+    groups = Groups(store_of(root), seeds, run.digest())
     todo = {name for name, _ in groups.named()}
     run.done(*groups.gather(todo, rows))
     coordinator = start_coordinator()
-    variables = {name: os.environ[name] for name in run.variables if name in os.environ}
-    await asked(coordinator.open.remote(run.open_journal, variables, run.ledger.remaining()))
+    opening = partial(open_journal, run.config, (run.config.run_folder / JOURNAL).absolute())
+    variables = {name: os.environ[name] for name in run.config.variables if name in os.environ}
+    await asked(coordinator.open.remote(opening, variables, run.ledger.remaining()))
     try:
-        if todo:
-            await _Passes(groups, run, root, rows, coordinator).through(todo)
+        await _Passes(groups, run, root, rows, coordinator).over(todo)
     finally:
         await asked(coordinator.close.remote())
-
-
-# --- What a worker does -------------------------------------------------------------------------------
-
-
-class Evolver:
-    """One of the actors of Ray Data's pool: evolves groups, with LLM clients of its own."""
-
-    def __init__(self, build: Build, coordinator: Any) -> None:
-        variables, budgeted = ray.get(coordinator.enter.remote())
-        os.environ.update(variables)
-        self._calls = Calls(coordinator)
-        self._ledger = SharedLedger(self._calls) if budgeted else Ledger()
-        self._build = build
-        self._worker: GroupWorker | None = None
-
-    async def __call__(self, row: dict[str, Any]) -> list[dict[str, str]]:
-        """The row of a finished group; none where it cannot be finished now."""
-        group = row["group"]
-        if not await self._calls("begin", group):
-            return []
-        try:
-            self._worker = self._worker or self._build(RemoteJournal(self._calls), self._ledger)
-            rows = await self._worker.evolve(SEEDS.validate_json(row["seeds"]))
-        except AutoEvolError as exc:
-            await self._calls("stop", exc, taken(self._ledger))
-            if isinstance(exc, BudgetReached) and self._worker:
-                await self._worker.drain()
-                await self._calls("stop", exc, taken(self._ledger))
-            return []
-        except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
-            await self._calls("fail", brief(exc), taken(self._ledger))
-            return []
-        kinds = [kind for _, (kind, _) in rows]
-        unfinished = "unavailable" in kinds
-        failed = len(kinds) - kinds.count("evolved")
-        await self._calls("end", group, len(kinds), failed, taken(self._ledger), rows if unfinished else None)
-        return [] if unfinished else [{"group": group, "records": json.dumps(rows)}]
-
-
-# --- The run ------------------------------------------------------------------------------------------
 
 
 class _Passes:
@@ -158,10 +93,10 @@ class _Passes:
     def __init__(self, groups: Groups, run: FinalRun, root: str, rows: Spool, coordinator: Any) -> None:
         self._groups, self._run, self._root, self._rows, self._coordinator = groups, run, root, rows, coordinator
 
-    async def through(self, todo: set[str]) -> None:
+    async def over(self, todo: set[str]) -> None:
         """Have all groups `todo` come to their end. Raises EndpointError where no pass brings anything any more."""
         total, suspects, barren = len(todo), set[str](), 0
-        while todo and barren < BARREN:
+        while todo:
             before, alone = (len(todo), len(suspects)), todo <= suspects
             fault = await self._pass(todo, todo if alone else todo - suspects, alone)
             self._groups.gather(todo, self._rows)
@@ -170,65 +105,54 @@ class _Passes:
                 self._reject(begun & todo)
                 todo -= begun
             suspects |= begun & todo
-            if len(suspects) == total >= BLAMELESS:
-                raise EndpointError(f"none of {total} groups of rows came through ({fault or why}); {LOOK}")
             barren = barren + 1 if before == (len(todo), len(suspects)) else 0
-        if todo:
-            raise EndpointError(f"the Ray cluster finished nothing in {BARREN} passes ({fault or why}); {LOOK}")
+            if len(suspects) == total >= BLAMELESS or barren == BARREN:
+                raise EndpointError(f"no group of rows comes through on the Ray cluster ({fault or why}); {LOOK}")
 
     async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
         """One pass over some groups, one at a time if `alone`; returns why Ray Data gave up, if it did."""
-        workers = 1 if alone else workers_for(self._run.requests, len(chosen))
+        config = self._run.config
+        requests = None if config.batch_size == "auto" else config.batch_size
+        workers = 1 if alone else workers_for(requests, len(chosen))
         log.info("%d groups over %d Ray workers", len(chosen), workers)
         self._groups.write(chosen)
-        build = self._run.build(workers, self._run.requests and self._run.requests // workers)
-        blocks = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
-        running = _Running(pipeline, self._root, (build, self._coordinator), workers, blocks, alone, self._run.silence)
+        build = partial(self._run.build, config.for_worker(workers, requests and requests // workers))
+        of_block = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
+        silence = config.longest_silence
+        running = _Running(pipeline, self._root, (build, self._coordinator), workers, of_block, alone, silence)
         running.start()
         try:
             error = await self._watch(running, todo)
         except asyncio.CancelledError:
             await asked(self._coordinator.stop.remote(Interrupted("interrupted"), Ledger()))
-            await self._homecoming(running, todo, LAST_MOMENT)
+            await self._watch(running, todo, LAST_MOMENT)
             raise
         if error:
-            await self._homecoming(running, todo, HOMECOMING if isinstance(error, BudgetReached) else PATIENCE)
+            await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else PATIENCE)
             raise error
-        if running.fault:
-            log.warning("Ray Data gave up: %s", cause_of(running.fault))
-        return running.fault and cause_of(running.fault)
+        return running.fault
 
-    async def _watch(self, running: "_Running", todo: set[str]) -> AutoEvolError | None:
-        """Tell how far it is until the pass ends, or a worker stops the run."""
+    async def _watch(self, running: "_Running", todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
+        """Tell how far it is until the pass ends, or a worker stops the run, or for at most so many `seconds` then."""
+        limit = seconds and time.monotonic() + seconds
         while True:
             alive = running.is_alive()
-            error = await self._book(todo)
-            if error or not alive:
+            news, error = await asked(self._coordinator.news.remote())
+            self._run.done(news.rows, news.failed)
+            self._run.ledger.add(news.spent)
+            for group, rows in news.unfinished.items():
+                self._rows.put_many(rows)
+                todo.discard(group)
+            if not alive or (time.monotonic() > limit if limit else error):
                 return error
             await asyncio.sleep(POLL)
-
-    async def _homecoming(self, running: "_Running", todo: set[str], seconds: float) -> None:
-        """Give workers time for what is under way, which they begin no more of."""
-        limit = time.monotonic() + seconds
-        while running.is_alive() and time.monotonic() < limit:
-            await asyncio.sleep(POLL)
-        await self._book(todo)
-
-    async def _book(self, todo: set[str]) -> AutoEvolError | None:
-        news, error = await asked(self._coordinator.news.remote())
-        self._run.done(news.rows, news.failed)
-        self._run.ledger.add(news.spent)
-        for group, rows in news.unfinished.items():
-            self._rows.put_many(rows)
-            todo.discard(group)
-        return error
 
     def _reject(self, names: set[str]) -> None:
         """Groups that have taken their process down, or blocked it, also where nothing else was in it."""
         for name, group in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
-                self._rows.put_many((self._run.key_of(seed.id), _crashed(seed)) for seed in group)
+                self._rows.put_many((self._run.config.row_key(seed.id, 1), _crashed(seed)) for seed in group)
                 self._run.done(len(group), len(group))
 
 
@@ -279,10 +203,11 @@ class _Running(threading.Thread):
     def __init__(self, work: Callable[..., None], *args: Any) -> None:
         super().__init__(daemon=True)
         self._work, self._args = work, args
-        self.fault: Exception | None = None
+        self.fault: str | None = None
 
     def run(self) -> None:
         try:
             self._work(*self._args)
         except Exception as exc:
-            self.fault = exc
+            self.fault = cause_of(exc)
+            log.warning("Ray Data gave up: %s", self.fault)

@@ -170,7 +170,7 @@ def test_workers_share_one_budget_to_the_last_call(budget):
     assert sum(let_through) == 25
     assert all(let_through)
     with pytest.raises(BudgetReached, match="raise it to go on"):
-        office.reserve("evolve", 100, 100, PRICED)
+        office.budget("reserve", "evolve", 100, 100, PRICED)
 
 
 def test_what_a_worker_that_died_had_under_way_stays_set_aside():

@@ -12,7 +12,8 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 from generator.scale_out import pipeline
 from generator.scale_out.coordinator import Coordinator
 from generator.scale_out.groups import SEEDS
-from generator.scale_out.pipeline import Evolver, GroupWorker, workers_for
+from generator.scale_out.pipeline import workers_for
+from generator.scale_out.worker import Evolver, GroupWorker
 from tests.builders import seeds as seeds_of
 from tests.generator.scale_out.test_coordinator import Remote
 from utils.errors import BudgetReached
