@@ -368,9 +368,9 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
     with Spool(tmp_path / "one") as one, Spool(tmp_path / "other") as other:
         for rows in (one, other):
             rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
-        set_near_copies_aside(one, seeds, 0.5)
+        set_near_copies_aside(one, seeds, 0.7)
         with engine.connected(machines.address):
-            asyncio.run(engine.drop_near_copies(other, seeds, 0.5))
+            asyncio.run(engine.drop_near_copies(other, seeds, 0.7))
         assert list(other.items()) == list(one.items())
         kinds = Counter(kind for _, (kind, _) in one.items())
         assert min(kinds["evolved"], kinds["eliminated"]) > 3

@@ -13,7 +13,6 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from utils.config import RunConfig
 from utils.errors import DataError
 from utils.journal import Journal
 from utils.schema import Completion, Request
@@ -24,15 +23,16 @@ EVERY = 5.0  # seconds
 LARGEST = 10_000  # completions of a segment
 
 
-def open_journal(config: RunConfig, path: Path) -> Journal:
-    """The journal of a run at `path`; in a replay the recording alone, in memory, so that nothing else can answer."""
-    if config.replay is not None:
+def open_journal(path: Path, recording: Path | None, root: str) -> Journal:
+    """The journal of a run at `path`, mirrored where `root`, the place of its large files, is in an object store.
+
+    In a replay it is the recording alone, in memory, so that nothing else can answer.
+    """
+    if recording:
         journal = Journal(None)
-        journal.load(config.replay)
+        journal.load(recording)
         return journal
-    if not is_url(config.save_path):
-        return Journal(path)
-    return MirroredJournal(path, ObjectStore(config.on_store(config.run_folder)))
+    return MirroredJournal(path, ObjectStore(root)) if is_url(root) else Journal(path)
 
 
 class MirroredJournal(Journal):

@@ -89,7 +89,7 @@ class RunFolder(Folder):
         try:
             self.former_summary = "\n".join(self.read_lines("summary.json")) or None
             self._settle(config)
-            self.journal = open_journal(config, self.path / JOURNAL)
+            self.journal = open_journal(self.path / JOURNAL, config.replay, config.on_store(self.path))
             self.write("config.json", _as_text(_described(config)))
             self._log = log_to_file(self.path / "run.log")
         except BaseException:

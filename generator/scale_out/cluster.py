@@ -1,6 +1,5 @@
 """The connection to a Ray cluster, and its errors in words."""
 
-import io
 import logging
 import os
 import re
@@ -20,12 +19,10 @@ import ray
 from utils.errors import EndpointError
 from utils.storage import brief
 
-log = logging.getLogger(__name__)
-
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOT_SHIPPED = [".git", ".venv", ".env", "*.run", "/tests", "/bench", "__pycache__", ".pytest_cache", ".ruff_cache"]
 CONNECT_TIMEOUT = 10.0  # seconds
-LONGEST_NEWS = 500  # characters of a line of Ray's that are logged
+LONGEST = 500  # characters of an error of Ray's that are shown
 AN_ERROR = re.compile(r"^\s*([\w.]+(?:Error|Exception): .*)", re.MULTILINE)
 LOOK = "look at the nodes of the cluster and at the packages on them, then run again"
 
@@ -40,24 +37,23 @@ def connected(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters comes as an exception
     terminate = signal.getsignal(signal.SIGTERM)
-    with redirect_stdout(_News()):
-        try:
-            _connect(address)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
-            raise EndpointError(
-                f"cannot use the Ray cluster at {address} ({brief(exc)}); check --ray-address and RAY_AUTH_MODE"
-            ) from exc
+    try:
+        _connect(address)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
+        raise EndpointError(
+            f"cannot use the Ray cluster at {address} ({brief(exc)}); check --ray-address and RAY_AUTH_MODE"
+        ) from exc
     signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in the place of ours
     try:
-        yield
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of what Ray prints when a worker dies
+            yield
     finally:
         ray.shutdown()
 
 
 def _connect(address: str) -> None:
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")  # tries, a quarter of a minute each, not 20
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    if address != "local":
-        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")  # tries, a quarter of a minute each, not 20
     if address != "local" and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # in a job the code is there
         options["runtime_env"] = {"working_dir": str(PROJECT), "excludes": NOT_SHIPPED}
     _knock(address)
@@ -70,15 +66,6 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
-
-
-class _News(io.TextIOBase):
-    """Takes what Ray prints to stdout, which is for the summary of the run."""
-
-    def write(self, text: str) -> int:
-        for line in filter(str.strip, text.splitlines()):
-            log.debug("Ray: %s", line[:LONGEST_NEWS])
-        return len(text)
 
 
 @contextmanager
@@ -103,4 +90,4 @@ def this_node() -> dict[str, str]:
 def cause_of(exc: BaseException) -> str:
     """What an error of Ray comes from, on one line: of the tracebacks in its text the first has what began it."""
     found = AN_ERROR.search(str(exc))
-    return found[1][:LONGEST_NEWS] if found else brief(exc)
+    return found[1][:LONGEST] if found else brief(exc)

@@ -14,17 +14,17 @@ from typing import Any
 import ray
 
 from generator.scale_out.cluster import cause_of, this_node
+from generator.scale_out.groups import Rows
 from utils.config import LLMConfig
 from utils.errors import AutoEvolError, EndpointError
 from utils.journal import Journal
 from utils.ledger import Ledger, estimated_tokens
-from utils.results import Record
 from utils.schema import Completion, Request, Stage, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
 PATIENCE = 30.0  # seconds for an answer from the driver's own node
 
-Rows = list[tuple[int, Record]]  # by row key, as on a spool
+Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
 
 
 @dataclass(slots=True)
@@ -57,17 +57,15 @@ class Coordinator:
     def close(self) -> None:
         self._journal.close()
 
-    def handle(self, calls: list[tuple[str, tuple]]) -> list[tuple[Any, AutoEvolError | None]]:
+    def handle(self, calls: list[Call]) -> list[tuple[Any, AutoEvolError | None]]:
         """Several calls of one worker: what each gives, or raises."""
-        return [self._handled(name, args) for name, args in calls]
-
-    def _handled(self, name: str, args: tuple) -> tuple[Any, AutoEvolError | None]:
-        try:
-            return getattr(self, name)(*args), None
-        except AutoEvolError as exc:
-            return None, exc
-
-    # --- Asked by workers ---------------------------------------------------------------------------
+        answers: list[tuple[Any, AutoEvolError | None]] = []
+        for name, args in calls:
+            try:
+                answers.append((getattr(self, name)(*args), None))
+            except AutoEvolError as exc:
+                answers.append((None, exc))
+        return answers
 
     def enter(self) -> tuple[Mapping[str, str], bool]:
         """The keys that a worker needs, and whether there is a budget to ask for."""
@@ -114,8 +112,6 @@ class Coordinator:
         self._news.spent.add(spent)
         self._error = self._error or error
 
-    # --- Asked by the driver ------------------------------------------------------------------------
-
     def news(self) -> tuple[News, AutoEvolError | None]:
         """What has happened since the last time, and what has stopped the run."""
         news, self._news = self._news, News()
@@ -149,7 +145,7 @@ class Calls:
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
-        self._waiting: list[tuple[tuple[str, tuple], asyncio.Future]] = []
+        self._waiting: list[tuple[Call, asyncio.Future]] = []
         self._sending: asyncio.Task[None] | None = None
 
     def __call__(self, name: str, *args: Any) -> asyncio.Future:

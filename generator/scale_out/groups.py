@@ -16,13 +16,14 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from generator.group import groups_of_ten
-from utils.results import parquet_bytes, parquet_rows
+from utils.results import Record, parquet_bytes, parquet_rows
 from utils.schema import SeedInstruction
 from utils.spool import Spool
 from utils.storage import Store
 
 GROUPS, ROWS = "groups", "rows"
 IN_A_FILE = 1_000  # groups
+Rows = list[tuple[int, Record]]  # by row key, as on a spool
 SEEDS = TypeAdapter(list[SeedInstruction])
 
 
@@ -47,6 +48,11 @@ class Groups:
             if not (batch := list(islice(lines, IN_A_FILE))):
                 break
             self._store.write(f"{GROUPS}/{number:06}.parquet", parquet_bytes(batch, {"group": str, "seeds": str}))
+
+    def finish(self, name: str, rows: Rows) -> None:
+        """Write what became of a group, as Ray Data does."""
+        line = {"group": name, "records": json.dumps(rows)}
+        self._store.write(f"{ROWS}/{name}.parquet", parquet_bytes([line], {"group": str, "records": str}))
 
     def gather(self, todo: set[str], rows: Spool) -> tuple[int, int]:
         """Put what was written since the last time of groups `todo` on `rows`, and take them out of `todo`.

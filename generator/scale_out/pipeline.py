@@ -29,7 +29,7 @@ from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupte
 from utils.ledger import Ledger
 from utils.mirror import open_journal
 from utils.prompts import PROMPT_FOLDER
-from utils.results import Record, set_aside_record
+from utils.results import set_aside_record
 from utils.run_folder import JOURNAL
 from utils.schema import SeedInstruction
 from utils.spool import Spool
@@ -73,13 +73,14 @@ async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: s
 
     Raises EndpointError where the cluster cannot go on, and what ends a run on one machine as well.
     """
-    root = root if is_url(root) else str(Path(root).absolute())
+    config, root = run.config, root if is_url(root) else str(Path(root).absolute())
     groups = Groups(store_of(root), seeds, run.digest())
     todo = {name for name, _ in groups.named()}
     run.done(*groups.gather(todo, rows))
     coordinator = start_coordinator()
-    opening = partial(open_journal, run.config, (run.config.run_folder / JOURNAL).absolute())
-    variables = {name: os.environ[name] for name in run.config.variables if name in os.environ}
+    journal, recording = (config.run_folder / JOURNAL).absolute(), config.replay and config.replay.absolute()
+    opening = partial(open_journal, journal, recording, config.on_store(config.run_folder))
+    variables = {name: os.environ[name] for name in config.variables if name in os.environ}
     await asked(coordinator.open.remote(opening, variables, run.ledger.remaining()))
     try:
         await _Passes(groups, run, root, rows, coordinator).over(todo)
@@ -99,11 +100,11 @@ class _Passes:
         while todo:
             before, alone = (len(todo), len(suspects)), todo <= suspects
             fault = await self._pass(todo, todo if alone else todo - suspects, alone)
-            self._groups.gather(todo, self._rows)
             begun, why = await asked(self._coordinator.take_begun.remote())
+            self._groups.gather(todo, self._rows)
             if alone:
                 self._reject(begun & todo)
-                todo -= begun
+                self._groups.gather(todo, self._rows)
             suspects |= begun & todo
             barren = barren + 1 if before == (len(todo), len(suspects)) else 0
             if len(suspects) == total >= BLAMELESS or barren == BARREN:
@@ -152,13 +153,10 @@ class _Passes:
         for name, group in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
-                self._rows.put_many((self._run.config.row_key(seed.id, 1), _crashed(seed)) for seed in group)
+                records = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
+                key_of = self._run.config.row_key
+                self._groups.finish(name, [(key_of(record["id"], 1), ["eliminated", record]) for record in records])
                 self._run.done(len(group), len(group))
-
-
-def _crashed(seed: SeedInstruction) -> Record:
-    _, record = set_aside_record(seed.id, seed.text, "crashed")
-    return ["eliminated", record | {"attempts": TRIES}]
 
 
 def workers_for(requests: int | None, groups: int) -> int:

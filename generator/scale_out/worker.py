@@ -9,8 +9,8 @@ from typing import Any
 
 import ray
 
-from generator.scale_out.coordinator import Calls, RemoteJournal, Rows, SharedLedger, taken
-from generator.scale_out.groups import SEEDS
+from generator.scale_out.coordinator import Calls, RemoteJournal, SharedLedger, taken
+from generator.scale_out.groups import SEEDS, Rows
 from utils.errors import AutoEvolError, BudgetReached
 from utils.ledger import Ledger
 from utils.schema import SeedInstruction

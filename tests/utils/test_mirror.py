@@ -9,7 +9,6 @@ import pytest
 
 from tests.object_store import environment, object_store
 from utils import mirror
-from utils.config import RunConfig
 from utils.errors import DataError
 from utils.journal import Journal
 from utils.mirror import SEGMENTS, open_journal
@@ -24,14 +23,14 @@ def s3() -> Iterator[None]:
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch) -> RunConfig:
+def root(tmp_path, monkeypatch) -> str:
     monkeypatch.chdir(tmp_path)
-    return RunConfig(offline=True, engine="ray", save_path=f"s3://bucket/{tmp_path.name}/x.parquet")
+    return f"s3://bucket/{tmp_path.name}/x.run"
 
 
 @pytest.fixture
-def store(config) -> ObjectStore:
-    return ObjectStore(config.on_store(config.run_folder))
+def store(root) -> ObjectStore:
+    return ObjectStore(root)
 
 
 def request(number: int) -> Request:
@@ -58,16 +57,16 @@ def answers(numbers: range) -> dict[int, str]:
     return {number: f"answer {number}" for number in numbers}
 
 
-def test_what_is_recorded_is_in_the_store_when_the_journal_is_closed(config, store):
-    with closing(open_journal(config, Path("one"))) as journal:
+def test_what_is_recorded_is_in_the_store_when_the_journal_is_closed(root, store):
+    with closing(open_journal(Path("one"), None, root)) as journal:
         record(journal, range(5))
         assert journal.get(request(3))
     assert stored(store) == answers(range(5))
 
 
-def test_what_comes_while_the_journal_is_open_is_there_soon(config, store, monkeypatch):
+def test_what_comes_while_the_journal_is_open_is_there_soon(root, store, monkeypatch):
     monkeypatch.setattr(mirror, "EVERY", 0.01)
-    with closing(open_journal(config, Path("one"))) as journal:
+    with closing(open_journal(Path("one"), None, root)) as journal:
         record(journal, range(2))
         while stored(store) != answers(range(2)):  # the time-out of the tests ends it if it never comes
             pass
@@ -75,40 +74,40 @@ def test_what_comes_while_the_journal_is_open_is_there_soon(config, store, monke
     assert stored(store) == answers(range(4))
 
 
-def test_a_lost_disk_costs_nothing_that_is_in_the_store(config, store):
-    with closing(open_journal(config, Path("one"))) as journal:
+def test_a_lost_disk_costs_nothing_that_is_in_the_store(root, store):
+    with closing(open_journal(Path("one"), None, root)) as journal:
         record(journal, range(5))
     before = store.names(SEGMENTS)
-    with closing(open_journal(config, Path("other"))) as journal:
+    with closing(open_journal(Path("other"), None, root)) as journal:
         assert len(journal) == 5
         assert journal.get(request(4)) == Completion("answer 4", None, Usage(1, 2, 0))
     assert store.names(SEGMENTS) == before
 
 
-def test_what_a_killed_run_had_not_brought_there_is_brought_by_the_next(config, store, monkeypatch):
+def test_what_a_killed_run_had_not_brought_there_is_brought_by_the_next(root, store, monkeypatch):
     monkeypatch.setattr(mirror, "LARGEST", 3)
-    with closing(open_journal(config, Path("one"))) as journal:
+    with closing(open_journal(Path("one"), None, root)) as journal:
         record(journal, range(5))
     with closing(Journal(Path("one"))) as killed:
         record(killed, range(5, 8))
-    with closing(open_journal(config, Path("one"))) as journal:
+    with closing(open_journal(Path("one"), None, root)) as journal:
         assert len(journal) == 8
     assert stored(store) == answers(range(8))
     assert [name.rpartition("-")[2] for name in store.names(SEGMENTS)] == ["3.jsonl.gz", "3.jsonl.gz", "2.jsonl.gz"]
 
 
-def test_a_disk_that_knows_less_learns_the_rest(config, store):
-    with closing(open_journal(config, Path("one"))) as journal:
+def test_a_disk_that_knows_less_learns_the_rest(root, store):
+    with closing(open_journal(Path("one"), None, root)) as journal:
         record(journal, range(5))
     with closing(Journal(Path("old"))) as old:
         record(old, range(1, 3))
-    with closing(open_journal(config, Path("old"))) as journal:
+    with closing(open_journal(Path("old"), None, root)) as journal:
         assert len(journal) == 5
     assert stored(store) == answers(range(5))
 
 
-def test_a_store_that_fails_is_told_and_nothing_here_is_lost(config, monkeypatch):
-    journal = open_journal(config, Path("one"))
+def test_a_store_that_fails_is_told_and_nothing_here_is_lost(root, monkeypatch):
+    journal = open_journal(Path("one"), None, root)
     record(journal, range(2))
     monkeypatch.setattr(ObjectStore, "write", _fails)
     with pytest.raises(DataError, match="the store is full"):
