@@ -32,7 +32,7 @@ from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.errors import BudgetReached, EndpointError
 from utils.journal import journal_history
 from utils.ledger import Ledger
-from utils.llm import JournaledLLM, close_llms, open_llms
+from utils.llm import JournaledLLM, Recorder, close_llms, open_llms
 from utils.logs import Display
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
@@ -82,7 +82,7 @@ from validator import (
 )
 
 if TYPE_CHECKING:
-    from generator.scale_out import GroupWorker, RemoteJournal
+    from generator.scale_out import GroupWorker
 
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
@@ -227,7 +227,7 @@ async def generate_on_ray(
     await evolve_on_ray(seeds, final_run, kit.config.on_store(folder.path), rows)
 
 
-def open_worker(methods: Sequence[Method], config: RunConfig, journal: RemoteJournal, ledger: Ledger) -> GroupWorker:
+def open_worker(methods: Sequence[Method], config: RunConfig, journal: Recorder, ledger: Ledger) -> GroupWorker:
     """What one worker of a cluster works with; `config` is its share of the whole."""
     from generator.scale_out import GroupWorker
 

@@ -26,6 +26,7 @@ from tests.offline_server import offline_reply
 from utils.config import RunConfig
 from utils.journal import Journal
 from utils.ledger import Ledger
+from utils.llm import Recorder
 from utils.results import outcome_record, parquet_bytes, parquet_rows, set_near_copies_aside
 from utils.schema import (
     PASSED,
@@ -325,7 +326,7 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
 
-        def build(config: RunConfig, journal: engine.RemoteJournal, ledger: Ledger) -> engine.GroupWorker:
+        def build(config: RunConfig, journal: Recorder, ledger: Ledger) -> engine.GroupWorker:
             opened.touch()
             return worker_of(slept)
 
@@ -359,12 +360,18 @@ def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again
     assert (again["rows"], again["lost"]) == (50, 10)
 
 
+WORDS = [f"word{number}" for number in range(40)]
+
+
 def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(machines, tmp_path, monkeypatch):
     monkeypatch.setattr(near_copies, "ON_DRIVER", 0)
     monkeypatch.setattr(near_copies, "IN_A_SHARD", 7)
     random = Random(12)
-    seeds = [replace(seed, text=words(random, 6)) for seed in seeds_of(30)]
-    new = [words(random, 6) for _ in seeds]
+    seeds = [replace(seed, text=" ".join(random.choices(WORDS, k=10))) for seed in seeds_of(30)]
+    new = [
+        " ".join([*random.choice(seeds).text.split()[: random.randrange(6, 11)], *random.choices(WORDS, k=2)])
+        for _ in seeds
+    ]
     with Spool(tmp_path / "one") as one, Spool(tmp_path / "other") as other:
         for rows in (one, other):
             rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
@@ -374,7 +381,3 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
         assert list(other.items()) == list(one.items())
         kinds = Counter(kind for _, (kind, _) in one.items())
         assert min(kinds["evolved"], kinds["eliminated"]) > 3
-
-
-def words(random: Random, count: int) -> str:
-    return " ".join(random.choice(("alpha", "beta", "gamma", "delta", "epsilon", "zeta")) for _ in range(count))

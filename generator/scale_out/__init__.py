@@ -16,9 +16,8 @@ requirements-ray.txt.
 """
 
 from generator.scale_out.cluster import connected
-from generator.scale_out.coordinator import RemoteJournal
 from generator.scale_out.near_copies import drop_near_copies
 from generator.scale_out.pipeline import FinalRun, evolve_on_ray
 from generator.scale_out.worker import GroupWorker
 
-__all__ = ["FinalRun", "GroupWorker", "RemoteJournal", "connected", "drop_near_copies", "evolve_on_ray"]
+__all__ = ["FinalRun", "GroupWorker", "connected", "drop_near_copies", "evolve_on_ray"]

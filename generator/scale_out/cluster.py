@@ -5,15 +5,13 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-# Read once, as Ray is loaded: its own news are not for our stderr, and what an ended run has left behind in a thread
-# must not start a cluster of its own.
-os.environ.update(RAY_BACKEND_LOG_LEVEL="fatal", RAY_ENABLE_AUTO_CONNECT="0")
+# Read once, as Ray is loaded: what an ended run has left behind in a thread must not start a cluster of its own.
+os.environ.update(RAY_ENABLE_AUTO_CONNECT="0")
 import ray
 
 from utils.errors import EndpointError
@@ -21,8 +19,7 @@ from utils.storage import brief
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOT_SHIPPED = [".git", ".venv", ".env", "*.run", "/tests", "/bench", "__pycache__", ".pytest_cache", ".ruff_cache"]
-CONNECT_TIMEOUT = 10.0  # seconds
-LONGEST = 500  # characters of an error of Ray's that are shown
+CONNECT_TIMEOUT, LONGEST = 10.0, 500  # seconds; characters of an error of Ray's that are shown
 AN_ERROR = re.compile(r"^\s*([\w.]+(?:Error|Exception): .*)", re.MULTILINE)
 LOOK = "look at the nodes of the cluster and at the packages on them, then run again"
 
@@ -37,8 +34,13 @@ def connected(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters comes as an exception
     terminate = signal.getsignal(signal.SIGTERM)
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")  # tries, a quarter of a minute each, not 20
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    if address != "local" and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # in a job the code is there
+        options["runtime_env"] = {"working_dir": str(PROJECT), "excludes": NOT_SHIPPED}
     try:
-        _connect(address)
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
         raise EndpointError(
             f"cannot use the Ray cluster at {address} ({brief(exc)}); check --ray-address and RAY_AUTH_MODE"
@@ -51,35 +53,11 @@ def connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
-    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")  # tries, a quarter of a minute each, not 20
-    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    if address != "local" and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # in a job the code is there
-        options["runtime_env"] = {"working_dir": str(PROJECT), "excludes": NOT_SHIPPED}
-    _knock(address)
-    with _stderr_closed():  # to a line that tells of the log level above
-        ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
-
-
 def _knock(address: str) -> None:
     """Raises OSError where nobody listens at HOST:PORT, which Ray itself would take minutes to say."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
-
-
-@contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """What native code writes to stderr meanwhile is lost; Python's errors are exceptions and are not."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def this_node() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from generator.scale_out.cluster import cause_of, this_node
+from generator.scale_out.cluster import cause_of
 from generator.scale_out.groups import Rows
 from utils.config import LLMConfig
 from utils.errors import AutoEvolError, EndpointError
@@ -123,10 +123,6 @@ class Coordinator:
         return begun, self._why
 
 
-def start_coordinator() -> Any:
-    return ray.remote(Coordinator).options(num_cpus=0, label_selector=this_node()).remote()
-
-
 async def asked(answer: Any) -> Any:
     """What the coordinator answers the driver. Raises what it raised, EndpointError where it is gone."""
     try:
@@ -137,11 +133,8 @@ async def asked(answer: Any) -> Any:
         raise EndpointError(f"the Ray node of this program does not answer ({cause_of(exc)}); run again") from exc
 
 
-# --- As a worker sees it -----------------------------------------------------------------------------
-
-
 class Calls:
-    """Calls of the coordinator by one worker. While some are under way the next gather, and travel together."""
+    """Calls of the coordinator by one worker; to its LLMs, the journal. While some are under way the next gather."""
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
@@ -155,6 +148,12 @@ class Calls:
         self._sending = self._sending or asyncio.ensure_future(self._send())
         return future
 
+    def get(self, request: Request, key: bytes) -> asyncio.Future[Completion | None]:
+        return self("get", request, key)
+
+    def put(self, request: Request, completion: Completion, key: bytes) -> asyncio.Future[None]:
+        return self("put", request, completion, key)
+
     async def _send(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
@@ -163,30 +162,13 @@ class Calls:
             except ray.exceptions.RayError as exc:
                 answers = [(None, EndpointError(f"the coordinator is gone ({cause_of(exc)})"))] * len(waiting)
             for (_, future), (value, error) in zip(waiting, answers, strict=True):
-                if future.cancelled():
-                    continue
-                future.set_exception(error) if error else future.set_result(value)
+                if not future.cancelled():
+                    future.set_exception(error) if error else future.set_result(value)
         self._sending = None
 
 
-class RemoteJournal:
-    """The journal of the run, for the LLMs of a worker."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-
-    def get(self, request: Request, key: bytes) -> asyncio.Future[Completion | None]:
-        return self._calls("get", request, key)
-
-    def put(self, request: Request, completion: Completion, key: bytes) -> asyncio.Future[None]:
-        return self._calls("put", request, completion, key)
-
-
 class SharedLedger(Ledger):
-    """The ledger of a worker where the run has a budget: the coordinator is asked before every call.
-
-    What a worker that died had set aside stays so: the budget holds whatever happens.
-    """
+    """The ledger of a worker where there is a budget. What one that died had set aside stays so: the budget holds."""
 
     def __init__(self, calls: Calls) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ just as long as its name occurs; nothing else tells what is finished.
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from itertools import count, islice
+from itertools import islice
 
 import pyarrow as pa
 from pydantic import TypeAdapter
@@ -44,9 +44,7 @@ class Groups:
         self._store.delete(self._store.names(GROUPS))
         chosen = ((name, group) for name, group in self.named() if name in todo)
         lines = ({"group": name, "seeds": SEEDS.dump_json(group).decode()} for name, group in chosen)
-        for number in count():
-            if not (batch := list(islice(lines, IN_A_FILE))):
-                break
+        for number, batch in enumerate(iter(lambda: list(islice(lines, IN_A_FILE)), [])):
             self._store.write(f"{GROUPS}/{number:06}.parquet", parquet_bytes(batch, {"group": str, "seeds": str}))
 
     def finish(self, name: str, rows: Rows) -> None:

@@ -1,16 +1,18 @@
 """The near-copy filter where rows are too many for one machine: what is compared is shared out, what is decided is not.
 
-Texts are numbered, seeds first, then the new instructions in row order, and cut into shards. A task lists the pairs of
-one shard with all later instructions that are too close; the driver drops an instruction where one of its partners is
-kept. So the set is that of one machine by construction.
+Texts are numbered, seeds first, then new instructions in row order, and cut into shards. A task lists pairs of a shard
+and later instructions that are too close; the driver drops those of which a partner is kept: the set of one machine.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from typing import Any
 
 import ray
 
+from generator.scale_out.cluster import LOOK, cause_of
+from utils.errors import EndpointError
 from utils.overlap import NearCopies
 from utils.results import near_copy_record, set_near_copies_aside
 from utils.schema import SeedInstruction
@@ -26,17 +28,17 @@ async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_
         set_near_copies_aside(rows, seeds, max_overlap)
         return
     texts = chain(((seed.id, seed.text) for seed in seeds), ((r["id"], r["instruction"]) for _, r in _new(rows)))
-    shards = []
-    while shard := list(islice(texts, IN_A_SHARD)):
-        shards.append(ray.put(shard))
-    listing = ray.remote(near_pairs)
-    partners: dict[int, list[int]] = {}
-    for found in [listing.remote(shards, IN_A_SHARD, k, len(seeds), max_overlap) for k in range(len(shards))]:
-        for number, partner in await found:
-            partners.setdefault(number, []).append(partner)
+    shards = [ray.put(shard) for shard in iter(lambda: list(islice(texts, IN_A_SHARD)), [])]
+    listing, partners = ray.remote(near_pairs), defaultdict[int, list[int]](list)
+    try:
+        for found in [listing.remote(shards, IN_A_SHARD, k, len(seeds), max_overlap) for k in range(len(shards))]:
+            for number, partner in await found:
+                partners[number].append(partner)
+    except ray.exceptions.RayError as exc:
+        raise EndpointError(f"the near-copy filter lost its tasks ({cause_of(exc)}); {LOOK}") from exc
     dropped: set[int] = set()
     for number, (key, record) in enumerate(_new(rows), len(seeds)):
-        if not dropped.issuperset(partners.get(number, ())):
+        if not dropped.issuperset(partners[number]):
             dropped.add(number)
             rows.put(key, near_copy_record(record))
 

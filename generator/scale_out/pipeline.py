@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -21,12 +22,13 @@ from uuid import uuid4
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of, this_node
-from generator.scale_out.coordinator import PATIENCE, TRIES, RemoteJournal, asked, start_coordinator
+from generator.scale_out.coordinator import PATIENCE, TRIES, Coordinator, asked
 from generator.scale_out.groups import GROUPS, ROWS, Groups
 from generator.scale_out.worker import Evolver, GroupWorker
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
 from utils.ledger import Ledger
+from utils.llm import Recorder
 from utils.mirror import open_journal
 from utils.prompts import PROMPT_FOLDER
 from utils.results import set_aside_record
@@ -42,20 +44,17 @@ GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, s
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
 HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
 LAST_MOMENT = 1.0  # seconds for them where it was interrupted
-BARREN = 3  # passes that bring nothing, after which the run ends
-BLAMELESS = 3  # where none of so many groups comes through, it is not the groups
+BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
 
 
 @dataclass(frozen=True)
 class FinalRun:
-    """What is done with the seeds, and whom to tell how far it is.
-
-    `build` opens the LLMs of a worker by its share of the configuration; `methods` are the ids of what it evolves
-    with; `done` is told of rows and failed rows.
+    """What is done with the seeds: `build` opens the LLMs of a worker by its share of the configuration, `methods` are
+    the ids of what it evolves with. `done` is told of rows and failed rows.
     """
 
     config: RunConfig
-    build: Callable[[RunConfig, RemoteJournal, Ledger], GroupWorker]
+    build: Callable[[RunConfig, Recorder, Ledger], GroupWorker]
     methods: Sequence[str]
     ledger: Ledger
     done: Callable[[int, int], None]
@@ -77,7 +76,7 @@ async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: s
     groups = Groups(store_of(root), seeds, run.digest())
     todo = {name for name, _ in groups.named()}
     run.done(*groups.gather(todo, rows))
-    coordinator = start_coordinator()
+    coordinator = ray.remote(Coordinator).options(num_cpus=0, label_selector=this_node()).remote()
     journal, recording = (config.run_folder / JOURNAL).absolute(), config.replay and config.replay.absolute()
     opening = partial(open_journal, journal, recording, config.on_store(config.run_folder))
     variables = {name: os.environ[name] for name in config.variables if name in os.environ}
@@ -107,7 +106,7 @@ class _Passes:
                 self._groups.gather(todo, self._rows)
             suspects |= begun & todo
             barren = barren + 1 if before == (len(todo), len(suspects)) else 0
-            if len(suspects) == total >= BLAMELESS or barren == BARREN:
+            if len(suspects) == total >= BARREN or barren == BARREN:
                 raise EndpointError(f"no group of rows comes through on the Ray cluster ({fault or why}); {LOOK}")
 
     async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
@@ -119,9 +118,8 @@ class _Passes:
         self._groups.write(chosen)
         build = partial(self._run.build, config.for_worker(workers, requests and requests // workers))
         of_block = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
-        silence = config.longest_silence
-        running = _Running(pipeline, self._root, (build, self._coordinator), workers, of_block, alone, silence)
-        running.start()
+        of_worker = (build, self._coordinator)
+        running = _in_thread(pipeline, self._root, of_worker, workers, of_block, alone, config.longest_silence)
         try:
             error = await self._watch(running, todo)
         except asyncio.CancelledError:
@@ -131,20 +129,20 @@ class _Passes:
         if error:
             await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else PATIENCE)
             raise error
-        return running.fault
+        return cause_of(fault) if (fault := running.exception()) else None
 
-    async def _watch(self, running: "_Running", todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
+    async def _watch(self, running: Future, todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
         """Tell how far it is until the pass ends, or a worker stops the run, or for at most so many `seconds` then."""
         limit = seconds and time.monotonic() + seconds
         while True:
-            alive = running.is_alive()
+            ended = running.done()
             news, error = await asked(self._coordinator.news.remote())
             self._run.done(news.rows, news.failed)
             self._run.ledger.add(news.spent)
             for group, rows in news.unfinished.items():
                 self._rows.put_many(rows)
                 todo.discard(group)
-            if not alive or (time.monotonic() > limit if limit else error):
+            if ended or (time.monotonic() > limit if limit else error):
                 return error
             await asyncio.sleep(POLL)
 
@@ -153,9 +151,9 @@ class _Passes:
         for name, group in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
-                records = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
+                rows = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
                 key_of = self._run.config.row_key
-                self._groups.finish(name, [(key_of(record["id"], 1), ["eliminated", record]) for record in records])
+                self._groups.finish(name, [(key_of(row["id"], 1), ["eliminated", row]) for row in rows])
                 self._run.done(len(group), len(group))
 
 
@@ -195,17 +193,15 @@ def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone
     )
 
 
-class _Running(threading.Thread):
-    """Ray Data's part in a thread of its own, as it blocks; a daemon, as nothing can end it."""
+def _in_thread(work: Callable[..., None], *args: Any) -> "Future[None]":
+    """Do what blocks in a thread of its own; a daemon, as nothing can end it."""
 
-    def __init__(self, work: Callable[..., None], *args: Any) -> None:
-        super().__init__(daemon=True)
-        self._work, self._args = work, args
-        self.fault: str | None = None
-
-    def run(self) -> None:
+    def run() -> None:
         try:
-            self._work(*self._args)
+            future.set_result(work(*args))
         except Exception as exc:
-            self.fault = cause_of(exc)
-            log.warning("Ray Data gave up: %s", self.fault)
+            future.set_exception(exc)
+
+    future: Future[None] = Future()
+    threading.Thread(target=run, daemon=True).start()
+    return future

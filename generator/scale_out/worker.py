@@ -9,10 +9,11 @@ from typing import Any
 
 import ray
 
-from generator.scale_out.coordinator import Calls, RemoteJournal, SharedLedger, taken
+from generator.scale_out.coordinator import Calls, SharedLedger, taken
 from generator.scale_out.groups import SEEDS, Rows
 from utils.errors import AutoEvolError, BudgetReached
 from utils.ledger import Ledger
+from utils.llm import Recorder
 from utils.schema import SeedInstruction
 from utils.storage import brief
 
@@ -28,12 +29,12 @@ class GroupWorker:
 class Evolver:
     """One of the actors of Ray Data's pool. `build` opens its LLMs, given a journal and a ledger."""
 
-    def __init__(self, build: Callable[[RemoteJournal, Ledger], GroupWorker], coordinator: Any) -> None:
+    def __init__(self, build: Callable[[Recorder, Ledger], GroupWorker], coordinator: Any) -> None:
         variables, budgeted = ray.get(coordinator.enter.remote())
         os.environ.update(variables)
         self._calls = Calls(coordinator)
         self._ledger = SharedLedger(self._calls) if budgeted else Ledger()
-        self._build = partial(build, RemoteJournal(self._calls), self._ledger)
+        self._build = partial(build, self._calls, self._ledger)
         self._worker: GroupWorker | None = None
 
     async def __call__(self, row: dict[str, Any]) -> list[dict[str, str]]:
@@ -45,7 +46,10 @@ class Evolver:
             self._worker = self._worker or self._build()  # in the loop of the calls, where connections belong
             rows = await self._worker.evolve(SEEDS.validate_json(row["seeds"]))
         except AutoEvolError as exc:
-            await self._stop(exc)
+            await self._calls("stop", exc, taken(self._ledger))
+            if isinstance(exc, BudgetReached) and self._worker:
+                await self._worker.drain()
+                await self._calls("stop", exc, taken(self._ledger))
             return []
         except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
             await self._calls("fail", brief(exc), taken(self._ledger))
@@ -55,9 +59,3 @@ class Evolver:
         failed = len(kinds) - kinds.count("evolved")
         await self._calls("end", group, len(kinds), failed, taken(self._ledger), unfinished)
         return [] if unfinished else [{"group": group, "records": json.dumps(rows)}]
-
-    async def _stop(self, error: AutoEvolError) -> None:
-        await self._calls("stop", error, taken(self._ledger))
-        if isinstance(error, BudgetReached) and self._worker:
-            await self._worker.drain()
-            await self._calls("stop", error, taken(self._ledger))

@@ -11,7 +11,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 
 import ray
 
-from generator.scale_out.coordinator import TRIES, Calls, Coordinator, RemoteJournal, SharedLedger, asked, taken
+from generator.scale_out.coordinator import TRIES, Calls, Coordinator, SharedLedger, asked, taken
 from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, JournalError
 from utils.journal import Journal, request_key
@@ -54,7 +54,7 @@ def spent(calls: int) -> Ledger:
 
 def test_a_worker_reads_and_writes_the_one_journal():
     async def working() -> None:
-        one, other = (RemoteJournal(Calls(Remote(office))) for _ in range(2))
+        one, other = (Calls(Remote(office)) for _ in range(2))
         assert await one.get(REQUEST, KEY) is None
         await one.put(REQUEST, ANSWERED, KEY)
         assert await other.get(REQUEST, KEY) == ANSWERED
