@@ -29,10 +29,7 @@ Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
 
 @dataclass(slots=True)
 class News:
-    """What has happened since the coordinator was last asked.
-
-    `unfinished` are rows of groups that are not written, as some of theirs went without an answer.
-    """
+    """What has happened lately. `unfinished` are rows of groups not written, as some went without an answer."""
 
     rows: int = 0
     failed: int = 0

@@ -129,7 +129,9 @@ class _Passes:
         if error:
             await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else PATIENCE)
             raise error
-        return cause_of(fault) if (fault := running.exception()) else None
+        if fault := running.exception():
+            log.warning("Ray Data gave up: %s", cause_of(fault))
+        return fault and cause_of(fault)
 
     async def _watch(self, running: Future, todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
         """Tell how far it is until the pass ends, or a worker stops the run, or for at most so many `seconds` then."""
