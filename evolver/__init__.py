@@ -56,7 +56,7 @@ async def evolve(
         completion = await llm.complete("evolve", user(prompt), draw)
         rewrite = read_rewrite(completion.text, trajectory.final)
         if stopped := _why_stopped(completion, trajectory.final, rewrite, check):
-            reply = completion.text or None if rewrite is None else None
+            reply = (completion.said or completion.text or None) if rewrite is None else None
             return Trajectory(seed, trajectory.stages, stopped, reply, rewrite)
         trajectory = Trajectory(seed, (*trajectory.stages, Rewrite(rewrite or "", method.id)))
     return trajectory

@@ -15,7 +15,7 @@ async def answer(llm: LLM, trajectory: Trajectory, draw: int = 0) -> Answer:
     if not trajectory.stages and trajectory.seed.reference:
         return Answer(trajectory, trajectory.seed.reference)
     completion = await llm.complete("respond", conversation(trajectory), draw)
-    return Answer(trajectory, completion.text, completion.failure)
+    return Answer(trajectory, completion.text, completion.failure, completion.reasoning, completion.said)
 
 
 def conversation(trajectory: Trajectory) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field
 
 from generator.explore_tree import one_line
-from utils.replies import strip_reasoning
+from utils.replies import split_thoughts
 from utils.replies.cases import clean, validated
 from utils.replies.objects import json_objects
 from utils.replies.text import PLACEHOLDER, RULE, fence_blocks, fenced_lines, peel_bold, peel_fence, peel_quotes
@@ -50,7 +50,7 @@ def read_subtasks(reply: str) -> list[Subtask]:
 
     The last such list counts; of a list that stands alone or is cut off, the entries that are whole.
     """
-    objects = json_objects(strip_reasoning(reply))
+    objects = json_objects(split_thoughts(reply)[0])
     lists = [entries for found in objects if isinstance(entries := found.get("subtasks"), list)]
     raw = [{"task": entry} if isinstance(entry, str) else entry for entry in (lists[-1] if lists else objects)]
     return [Subtask(item.task, item.reason) for entry in raw if (item := validated(_Proposed, entry))]
@@ -94,7 +94,7 @@ def read_instructions(reply: str) -> list[str]:
     A list of single numbered lines without any heading is read as well. A fence around everything, quotes, bold
     and fences around one instruction, and remarks after the last one are taken off.
     """
-    lines = _unwrapped(clean(strip_reasoning(reply)).replace("\r\n", "\n").split("\n"))
+    lines = _unwrapped(clean(split_thoughts(reply)[0]).replace("\r\n", "\n").split("\n"))
     headings = _own(_headings(lines))
     if not headings:
         return _kept(_numbered_lines(lines))

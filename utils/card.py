@@ -46,6 +46,7 @@ COLUMNS = """\
 | `id`, `seed_instruction`, `seed_response` | the seed and its position in the seed set, from 0 |
 | `instruction`, `response`, `model` | the evolved instruction, its answer, and the model that gave it |
 | `generation`, `method_id`, `stages` | rounds of evolving, and every stage with the method that made it |
+| `reasoning` | what the model thought before it answered; null where nothing of it came |
 | `labels` | what the judge said of the rewrite: `ok`, `stagnant`, `unscored`; empty where it was not asked |
 """
 
@@ -126,9 +127,20 @@ def _origin(summary: Summary, config: RunConfig, methods: Sequence[Method]) -> s
         f"Evolved and answered by {_code(evol)}; judged, analyzed and improved by {_code(optim)}.",
         f"Rounds of evolving: {config.generations}; tries per row: {config.attempts}; judge: {config.judge}.",
         *_rates(summary, methods),
+        *_answered_by(summary),
     ]
     paper = "Made with Auto Evol-Instruct ([arXiv 2406.00770](https://arxiv.org/abs/2406.00770))"
     return f"## How it was made\n\n{paper}: an LLM rewrote the instructions of a seed set.\n\n" + _bullets(lines)
+
+
+def _answered_by(summary: Summary) -> Iterator[str]:
+    """Which models the replies name."""
+    if summary.answered_by:
+        yield (
+            "Replies came from "
+            + ", ".join(f"{_code(str(who))} ({who.completions})" for who in summary.answered_by)
+            + "."
+        )
 
 
 def _seeds(config: RunConfig) -> str:

@@ -7,23 +7,25 @@ those that only change how fast or how loud (`RunConfig.determining`).
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from utils.errors import ConfigError, EndpointError
-from utils.schema import Sampling
+from utils.schema import Sampling, as_extra
 from utils.storage import holds_password, is_url
 
 EVOL_INSTRUCT = "evol-instruct"
 DEEPSEEK_URL = "https://api.deepseek.com"
+DEEPSEEK_MODEL = "deepseek-flash"
 DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
 SUFFIXES = (".json", ".jsonl", ".parquet")
 
@@ -42,7 +44,7 @@ class LLMConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: Annotated[str, Field(min_length=1)] = "deepseek-reasoner"
+    model: Annotated[str, Field(min_length=1)] = DEEPSEEK_MODEL
     # Given more than once, or with commas: several servers of one model.
     base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$")] = DEEPSEEK_URL
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
@@ -59,6 +61,16 @@ class LLMConfig(BaseModel):
     price_cached: Annotated[Decimal, Field(ge=0)] | None = None
     rpm: Annotated[float, Field(gt=0)] | None = None
     tpm: Annotated[float, Field(gt=0)] | None = None
+    outage_minutes: Annotated[float, Field(gt=0)] = 10.0
+    service_tier: Annotated[str, Field(min_length=1)] | None = None
+    # Whatever else a server wants in the body: `extra.NAME=VALUE`, where dots in NAME nest.
+    extra: dict[str, Any] = {}
+
+    @field_validator("base_url")
+    @classmethod
+    def _to_the_endpoint(cls, value: str) -> str:
+        """Without what is appended to it anyway: the whole address of an endpoint is what documentation shows."""
+        return ",".join(map(_without_endpoint, value.split(",")))
 
     @property
     def base_urls(self) -> tuple[str, ...]:
@@ -74,7 +86,16 @@ class LLMConfig(BaseModel):
             None if top_p == "none" else top_p,
             self.max_tokens,
             self.seed,
+            as_extra(self.extra) if self.extra else None,
         )
+
+    def of_endpoint(self) -> str:
+        """All that is set about the endpoint and what it is asked, as JSON: a refusal holds only while it is the same.
+
+        What merely says how it is reached, or what it costs, is left out.
+        """
+        settings = self.model_dump(mode="json", exclude=LLM_HOW_REACHED, exclude_defaults=True)
+        return json.dumps({"base_url": self.base_url, **settings}, sort_keys=True)
 
     def api_key(self) -> str:
         """The key from the environment; `api_key_env=none` says that the server takes none.
@@ -102,6 +123,11 @@ class LLMConfig(BaseModel):
         cached = full if self.price_cached is None else self.price_cached
         fresh = max(0, input_tokens - cached_tokens)
         return (fresh * full + cached_tokens * cached + output_tokens * out) / 1_000_000
+
+
+def _without_endpoint(base_url: str) -> str:
+    address = urlsplit(base_url)
+    return urlunsplit(address._replace(path=address.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")))
 
 
 def _test_run(value: Any) -> Any:
@@ -165,6 +191,7 @@ class RunConfig(BaseModel):
     tag: bool = False
     tag_size: Annotated[int, Field(ge=1)] = 100
     export: Literal["alpaca", "messages", "sharegpt"] | None = None
+    reasoning: Literal["field", "think", "drop"] | None = None
     push_to_hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     fresh: bool = False
 
@@ -178,6 +205,10 @@ class RunConfig(BaseModel):
             raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
         if not self.data_path and not self.explore and not self.offline:
             raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
+        if self.reasoning and not self.export:
+            raise ValueError("--reasoning needs --export: it says how an export writes the thoughts")
+        if self.reasoning == "field" and self.export != "messages":
+            raise ValueError(f"--reasoning field needs --export messages: {self.export} has no such field")
         self._check_engine()
         for name in ("evol", "optim"):
             config: LLMConfig = getattr(self, f"{name}_llm_config")
@@ -278,13 +309,14 @@ LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
 HOW_NOT_WHAT = {
     *("engine", "ray_address"),
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),
-    *("log_format", "lang", "no_report", "tag", "tag_size", "export", "push_to_hub"),
+    *("log_format", "lang", "no_report", "tag", "tag_size", "export", "reasoning", "push_to_hub"),
     *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
 }
-LLM_HOW_NOT_WHAT = {
-    *("api_key_env", "timeout", "max_retries", "price_in", "price_out", "price_cached", "rpm", "tpm"),
-    "max_tokens_field",
+LLM_HOW_REACHED = {
+    *("timeout", "max_retries", "price_in", "price_out", "price_cached", "rpm", "tpm", "outage_minutes"),
+    "service_tier",
 }
+LLM_HOW_NOT_WHAT = {*LLM_HOW_REACHED, "api_key_env", "max_tokens_field"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -348,7 +380,7 @@ def build_parser() -> argparse.ArgumentParser:
     final.add_argument("--engine", metavar="local|ray", help="where the final run runs (local)")
     final.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster; else one of this machine is started")
     llm = parser.add_argument_group("LLMs")
-    known = " ".join(LLMConfig.model_fields)
+    known = KNOWN_KEYS.replace(",", "")
     llm.add_argument("--evol-llm-config", nargs="+", metavar="KEY=VALUE", help=f"evolves and answers; {known}")
     llm.add_argument(
         "--optim-llm-config", nargs="+", metavar="KEY=VALUE", help="analyzes, optimizes, judges; same keys"
@@ -368,21 +400,89 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--tag", action="store_true", help="tag samples: complexity and diversity as in the paper")
     output.add_argument("--tag-size", metavar="N", help="rows that are tagged, of seeds and of evolved rows (100)")
     output.add_argument("--export", metavar="SHAPE", help="write alpaca, messages or sharegpt beside the result")
+    output.add_argument(
+        "--reasoning", metavar="field|think|drop", help="how --export writes thoughts (messages: field; else drop)"
+    )
     output.add_argument("--push-to-hub", metavar="ORG/NAME", help="upload the result as a private data set")
     output.add_argument("--fresh", action="store_true", help="set an earlier run folder aside and begin anew")
     return parser
 
 
-def _key_values(flag: str, words: Sequence[str]) -> dict[str, str]:
-    """`key=value` words, or one quoted string of them."""
-    values: dict[str, str] = {}
-    for number, word in enumerate((part for text in words for part in shlex.split(text)), start=1):
+def _key_values(flag: str, words: Sequence[str]) -> dict[str, Any]:
+    """`key=value` words, or one quoted string of them. Raises ConfigError for what is no such word."""
+    values: dict[str, Any] = {}
+    for number, word in enumerate((part for text in words for part in _words(text)), start=1):
         key, equals, value = word.partition("=")
         if not equals:  # not repeated: it may be a key
-            known = ", ".join(LLMConfig.model_fields)
-            raise ConfigError(f"{flag}: word {number} is not of the form key=value; known keys: {known}")
-        values[key] = f"{values[key]},{value}" if key == "base_url" and key in values else value
+            raise ConfigError(f"{flag}: word {number} is not of the form key=value; known keys: {KNOWN_KEYS}")
+        if key.startswith(EXTRA):
+            _set_extra(flag, values.setdefault("extra", {}), key, value)
+        else:
+            values[key] = f"{values[key]},{value}" if key == "base_url" and key in values else value
     return values
+
+
+EXTRA = "extra."
+KNOWN_KEYS = ", ".join(f"{EXTRA}NAME" if name == "extra" else name for name in LLMConfig.model_fields)
+HAVE_A_KEY = {"model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "service_tier"}
+NOT_TO_BE_SET = {
+    "messages": "the program writes the messages itself",
+    "stream": "replies are read whole",
+    "n": "several answers are several calls, told apart in the journal",
+}
+_JSON_VALUE = re.compile(r"(?:(?<=\s)|^)extra\.[^\s=]+=(?=[{\[\"])")
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words as a shell splits them, but for JSON behind `extra.NAME=`, whose quotes and blanks stay."""
+    position = 0
+    while found := _JSON_VALUE.search(text, position):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, found.end())
+        except (ValueError, RecursionError):
+            break
+        yield from shlex.split(text[position : found.start()])
+        yield text[found.start() : end]
+        position = end
+    yield from shlex.split(text[position:])
+
+
+def _set_extra(flag: str, extra: dict[str, Any], key: str, text: str) -> None:
+    """Set what `extra.a.b=text` names, JSON if it is JSON. Raises ConfigError where it cannot be meant."""
+    *outer, last = names = key.removeprefix(EXTRA).split(".")
+    if "" in names:
+        raise ConfigError(f"{flag}: {key} has an empty name; write {EXTRA}NAME=VALUE")
+    if names[0] in HAVE_A_KEY:
+        raise ConfigError(f"{flag}: {key}: {names[0]} has a key of its own; known keys: {KNOWN_KEYS}")
+    if names[0] in NOT_TO_BE_SET:
+        raise ConfigError(f"{flag}: {key} cannot be set: {NOT_TO_BE_SET[names[0]]}")
+    value = _json_or_text(flag, key, text)
+    for name in outer:
+        extra = extra.setdefault(name, {})
+        if not isinstance(extra, dict):
+            raise ConfigError(f"{flag}: {key}: {name} is set to a value of its own already; give one or the other")
+    known = extra.get(last)
+    if isinstance(known, dict) and isinstance(value, dict):
+        known.update(value)
+    elif isinstance(known, dict):
+        raise ConfigError(f"{flag}: {key}: fields within it are set already; give one or the other")
+    else:
+        extra[last] = value
+
+
+def _json_or_text(flag: str, key: str, text: str) -> Any:
+    def no_json(name: str) -> NoReturn:
+        raise ValueError(name)
+
+    try:
+        return json.loads(text, parse_constant=no_json)
+    except (ValueError, RecursionError):
+        if text.startswith(("{", "[")):
+            raise ConfigError(
+                f"{flag}: {key}: its value begins as JSON and is none; put the whole word in single quotes: "
+                f"'{key}={{\"name\": true}}'"
+            ) from None
+        return text
 
 
 # What is wrong with values that may hold a secret, which must not be repeated.
@@ -402,11 +502,11 @@ def _one_line(exc: ValidationError) -> str:
     flag = "--" + where[0].replace("_", "-")
     key = where[1] if len(where) > 1 and where[0].endswith("llm_config") else None
     if error["type"] == "extra_forbidden":
-        return f"{flag}: unknown key {key!r}; known keys: {', '.join(LLMConfig.model_fields)}"
+        return f"{flag}: unknown key {key!r}; known keys: {KNOWN_KEYS}"
     if key in IN_OTHER_WORDS:
         return f"{flag} {key}: {IN_OTHER_WORDS[key]}"
     given = str(error["input"])[:80]
-    known = f"; known keys: {', '.join(LLMConfig.model_fields)}" if key else ""
+    known = f"; known keys: {KNOWN_KEYS}" if key else ""
     return f"{flag}{f' {key}' if key else ''}: {given!r} does not fit: {message}{known}"
 
 

@@ -93,6 +93,7 @@ def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
         model=model,
         stages=list(trajectory.stages),
         labels=_labels(outcome),
+        reasoning=outcome.answer.reasoning if outcome.answer else None,
     )
 
 
@@ -112,8 +113,8 @@ def reject(outcome: RowOutcome) -> Reject:
         id=outcome.seed.id,
         seed_instruction=outcome.seed.text,
         instruction=trajectory.rejected or (trajectory.final if trajectory.stages else None),
-        response=outcome.answer.text if outcome.answer else None,
-        reply=trajectory.reply,
+        response=outcome.answer.text if outcome.answer and outcome.answer.said is None else None,
+        reply=outcome.answer.said if outcome.answer else trajectory.reply,
         reason=outcome.verdict.reason or "",
         generation=generation_of(outcome),
         attempts=outcome.attempts,

@@ -74,12 +74,9 @@ class Coordinator:
             raise self._error
         return self._journal.get(request, key)
 
-    def put(self, request: Request, completion: Completion, key: bytes) -> None:
-        self._journal.put(request, completion, key)
-
-    def budget(self, name: str, *args: Any) -> Any:
-        """What a method of the ledger of all workers gives."""
-        return getattr(self._budget, name)(*args)
+    def call(self, of: str, name: str, *args: Any) -> Any:
+        """What a method of the `journal`, or of the `budget`, the ledger of all workers, gives."""
+        return getattr(self._journal if of == "journal" else self._budget, name)(*args)
 
     def begin(self, group: str) -> bool:
         """Whether a group is to be worked on: not one that has taken its process down again and again."""
@@ -149,7 +146,10 @@ class Calls:
         return self("get", request, key)
 
     def put(self, request: Request, completion: Completion, key: bytes) -> asyncio.Future[None]:
-        return self("put", request, completion, key)
+        return self("call", "journal", "put", request, completion, key)
+
+    def holds_answers_of(self, model: str, base_url: str) -> bool:
+        return ray.get(self._coordinator.call.remote("journal", "holds_answers_of", model, base_url))
 
     async def _send(self) -> None:
         while self._waiting:
@@ -173,17 +173,18 @@ class SharedLedger(Ledger):
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
         limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
-        reserved = await self._calls("budget", "reserve", *limits, config)
+        reserved = await self._calls("call", "budget", "reserve", *limits, config)
         self.in_flight += 1
         return reserved
 
     def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
         super().settle(Decimal(0), stage, completion, config)  # which tells the tokens by way of `wasted`
-        self._calls("budget", "settle", reserved, stage, completion and Completion("", completion.failure), config)
+        told = completion and Completion("", completion.failure)
+        self._calls("call", "budget", "settle", reserved, stage, told, config)
 
     def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
         super().wasted(stage, usage, config)
-        self._calls("budget", "wasted", stage, usage, config)
+        self._calls("call", "budget", "wasted", stage, usage, config)
 
 
 def taken(ledger: Ledger) -> Ledger:
@@ -191,5 +192,6 @@ def taken(ledger: Ledger) -> Ledger:
     booked = Ledger()
     booked.add(ledger)
     ledger.stages.clear()
+    ledger.answered_by.clear()
     ledger.retries, ledger.rate_limited_seconds = 0, 0.0
     return booked

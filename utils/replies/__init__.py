@@ -2,13 +2,13 @@
 
 Each reader forgives what real models do to a format and never raises, whatever the text. Replies are hostile:
 every pattern is either possessive or bounded, so all readers are linear in the length of the reply.
-The parts: reasoning, fences, headings, the rewrite, the method, JSON.
+The parts: marks, thoughts, fences, headings, the rewrite, the method, JSON.
 """
 
 from utils.replies.cases import read_comparison, read_equality, read_feedback, read_findings
 from utils.replies.method import read_method
 from utils.replies.rewrite import read_rewrite
-from utils.replies.text import strip_reasoning
+from utils.replies.thoughts import split_thoughts
 
 __all__ = [
     "read_comparison",
@@ -17,5 +17,5 @@ __all__ = [
     "read_findings",
     "read_method",
     "read_rewrite",
-    "strip_reasoning",
+    "split_thoughts",
 ]

@@ -6,15 +6,14 @@ from utils.replies.headings import _FINAL_TITLE, _KO_NOUN, HEADING_LIMIT, Headin
 from utils.replies.text import (
     PLACEHOLDER,
     RULE,
-    _strip_opening_blocks,
     fence_in,
     fenced_lines,
     peel_blockquote,
     peel_bold,
     peel_fence,
     peel_quotes,
-    strip_reasoning,
 )
+from utils.replies.thoughts import split_thoughts
 
 _LABEL = re.compile(
     r"(?P<marks>[\s>*_#(\[（\-+•`]*+)(?P<label>"
@@ -58,8 +57,7 @@ def read_rewrite(reply: str, instruction: str) -> str | None:
     that the model wrote itself, and ends where a new heading or a remark on the rewrite begins. Where that is empty,
     an earlier final heading counts; a reply that stops before the final heading does not.
     """
-    text = _strip_opening_blocks(reply) if "</think" in instruction else strip_reasoning(reply)
-    lines = text.split("\n")
+    lines = split_thoughts(reply)[0].split("\n")
     for body in reversed(_results(lines, own_headings(lines, instruction), instruction)):
         if result := _polished(body, instruction):
             return None if PLACEHOLDER.fullmatch(result) else result

@@ -1,4 +1,4 @@
-"""Fences, quotation marks and reasoning: what stands around the text of a reply."""
+"""Fences and quotation marks: what stands around the text of a reply."""
 
 import re
 from itertools import accumulate
@@ -31,10 +31,6 @@ def fence_blocks(lines: list[str]) -> list[tuple[int, int | None]]:
         else:
             opened.append((number, fence[0]))
     return blocks + [(number, None) for number, _ in opened]
-
-
-def inside_fence(before: str) -> bool:
-    return any(closing is None for _, closing in fence_blocks(before.split("\n")))
 
 
 # --- What wraps a whole text -------------------------------------------------------------------
@@ -109,38 +105,3 @@ def _is_one_quotation(inner: str, mark: str, closing: str) -> bool:
 def peel_bold(text: str) -> str:
     inner = text[2:-2]
     return inner if len(text) > 4 and text.startswith("**") and text.endswith("**") and "**" not in inner else text
-
-
-# --- Reasoning ---------------------------------------------------------------------------------
-
-_OPENED_REASONING = re.compile(r"\s*+<(think|thinking|reasoning)>", re.I)
-_CLOSING_TAGS = re.compile(r"(?:\s*+</(?:think|thinking|reasoning)>)*+\s*+", re.I)
-_LONE_TAG = re.compile(r"(?<![`'\"/\\])<(/?)think(?:ing)?>(?![`'\"])", re.I)
-
-
-def strip_reasoning(text: str) -> str:
-    """The answer without the reasoning in front of it; "" where the reasoning never ends.
-
-    Reasoning is a block that opens the reply, or all that stands before a closing tag which nothing opened.
-    Tags that the answer speaks of (in quotes, code, or after its own opening tag) are left alone.
-    """
-    answer = _strip_opening_blocks(text)
-    if answer != text:
-        return answer
-    lone = _LONE_TAG.search(text)
-    if lone is None or not lone[1] or inside_fence(text[: lone.start()]):
-        return text
-    return text[lone.end() :].lstrip()
-
-
-def _strip_opening_blocks(text: str) -> str:
-    position = 0
-    while opened := _OPENED_REASONING.match(text, position):
-        closed = re.compile(f"(?<![`'\"])</{opened[1]}>(?![`'\"])", re.I).search(text, opened.end())
-        if closed is None:
-            return ""
-        position = closed.end()
-    if position == 0:
-        return text
-    doubled = _CLOSING_TAGS.match(text, position)
-    return text[doubled.end() if doubled else position :]

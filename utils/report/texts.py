@@ -136,6 +136,7 @@ _UI: dict[str, tuple[str, str]] = {
     "output_tokens": ("Output tokens", "출력 토큰"),
     "cached_tokens": ("Cached", "캐시"),
     "all_stages": ("All", "합계"),
+    "answered_by": ("Answered by, as the replies say: {models}", "응답에 적힌 실제 모델: {models}"),
     "no_calls": ("Nothing was asked for.", "호출이 없었습니다."),
     # Trajectories
     "trajectories": ("Trajectories", "진화 과정"),

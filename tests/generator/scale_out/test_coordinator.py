@@ -16,7 +16,7 @@ from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, JournalError
 from utils.journal import Journal, request_key
 from utils.ledger import Ledger, StageUse
-from utils.schema import Completion, Message, Request, Sampling, Usage
+from utils.schema import AnsweredBy, Completion, Message, Request, Sampling, Usage
 
 PRICED = LLMConfig(price_in="1", price_out="1", max_tokens=100)
 REQUEST = Request("evolve", "m", (Message("user", "x" * 400),), Sampling(max_tokens=100))  # of 100 tokens
@@ -48,6 +48,7 @@ class Remote:
 def spent(calls: int) -> Ledger:
     ledger = Ledger()
     ledger.stages["evolve"] = StageUse(calls, 1, 0, Usage(10, 5, 0), Decimal(calls))
+    ledger.answered_by["m"][AnsweredBy("m-2026")] = calls
     ledger.retries = 2
     return ledger
 
@@ -104,7 +105,7 @@ def test_once_the_run_stops_nothing_more_is_asked_for_and_what_comes_home_is_kep
     with pytest.raises(EndpointError, match="dead"):
         office.get(REQUEST, KEY)
     assert not office.begin("x")
-    office.put(REQUEST, ANSWERED, KEY)
+    office.call("journal", "put", REQUEST, ANSWERED, KEY)
     news, error = office.news()
     assert (str(error), news.spent.calls) == ("dead", 2)
 
@@ -142,7 +143,8 @@ def test_what_is_taken_out_of_a_ledger_is_told_once():
     ledger = spent(3)
     booked = taken(ledger)
     assert (booked.calls, booked.cost, booked.retries) == (3, Decimal(3), 2)
-    assert (ledger.calls, ledger.retries, ledger.cost) == (0, 0, 0)
+    assert booked.answered_by == {"m": {AnsweredBy("m-2026"): 3}}
+    assert (ledger.calls, ledger.retries, ledger.cost, ledger.answered_by) == (0, 0, 0, {})
 
 
 async def calling(ledger: Ledger, calls: int, completion: Completion | None = ANSWERED) -> int:
@@ -170,7 +172,7 @@ def test_workers_share_one_budget_to_the_last_call(budget):
     assert sum(let_through) == 25
     assert all(let_through)
     with pytest.raises(BudgetReached, match="raise it to go on"):
-        office.budget("reserve", "evolve", 100, 100, PRICED)
+        office.call("budget", "reserve", "evolve", 100, 100, PRICED)
 
 
 def test_what_a_worker_that_died_had_under_way_stays_set_aside():
