@@ -279,8 +279,9 @@ class RunConfig(BaseModel):
 
     @property
     def longest_silence(self) -> float:
-        """Seconds after which a group that has not come to its end is not at honest work: six calls, as a rule."""
-        return max(600.0, 6 * self.evol_llm_config.timeout, 6 * self.optim_llm_config.timeout)
+        """Seconds in which honest work brings forth a group of rows: six calls of it, and an outage waited for."""
+        llms = (self.evol_llm_config, self.optim_llm_config)
+        return max(600.0, *(6 * llm.timeout + 60 * llm.outage_minutes for llm in llms))
 
     @property
     def variables(self) -> tuple[str, ...]:

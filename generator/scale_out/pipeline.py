@@ -22,7 +22,7 @@ from uuid import uuid4
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of, this_node
-from generator.scale_out.coordinator import PATIENCE, TRIES, Coordinator, asked
+from generator.scale_out.coordinator import TRIES, Coordinator, asked
 from generator.scale_out.groups import GROUPS, ROWS, Groups
 from generator.scale_out.worker import Evolver, GroupWorker
 from utils.config import RunConfig
@@ -43,7 +43,7 @@ POLL = 0.2  # seconds
 GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, so that none waits for the others
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
 HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
-LAST_MOMENT = 1.0  # seconds for them where it was interrupted
+LAST_MOMENT = 1.0  # seconds for them where it was interrupted, or cannot go on
 BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
 
 
@@ -127,7 +127,7 @@ class _Passes:
             await self._watch(running, todo, LAST_MOMENT)
             raise
         if error:
-            await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else PATIENCE)
+            await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else LAST_MOMENT)
             raise error
         if fault := running.exception():
             log.warning("Ray Data gave up: %s", cause_of(fault))
