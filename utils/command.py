@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from dotenv import load_dotenv
 
 from utils.config import RunConfig, parse_arguments
-from utils.dataset import SeedSet, SeedSource, load_seeds, look_into
+from utils.dataset import SeedSet, SeedSource, load_seeds
 from utils.errors import (
     AutoEvolError,
     BudgetReached,
@@ -34,7 +34,7 @@ from utils.llm import check_keys
 from utils.logs import set_up_logging
 from utils.outputs import check_outputs
 from utils.run_folder import RunFolder, check_output, check_partitions
-from utils.storage import LocalFolder, ObjectStore, is_url
+from utils.storage import is_url, store_of
 from utils.summary import Summary
 
 log = logging.getLogger("auto-evol")
@@ -44,7 +44,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the command runs. `seeds` are None where exploring has yet to find them, or a cluster to read them.
+    """What the command runs. `seeds` are None where exploring has yet to find them.
 
     `check` says before anything costs that the seeds or a method file will not do; `plan` is the text of `--plan`;
     `work` does the job in the run folder, with a scratch folder, and returns the text for stdout and a summary.
@@ -95,10 +95,7 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="auto-evol-")))
         seeds = None
-        if config.engine == "ray" and not (config.explore or config.plan):
-            for source in seed_sources(config):
-                look_into(source)  # what can be said without reading it all
-        elif not config.explore:
+        if not config.explore:
             seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
             job.check(config, seeds)
         similar = similar_seeds(config, seeds) if seeds else ""
@@ -137,7 +134,7 @@ def check_result(config: RunConfig) -> None:
     check_output(config.result, "--save-path", config.in_partitions)
     if config.in_partitions:
         is_remote = is_url(config.save_path)
-        store = ObjectStore(config.save_path) if is_remote else LocalFolder(config.result)
+        store = store_of(config.save_path)
         check_partitions(store, config.save_path)
         if is_remote:
             store.write(".written", b"")

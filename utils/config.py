@@ -254,8 +254,6 @@ class RunConfig(BaseModel):
             raise ValueError("--push-to-hub with --engine ray needs one file: a --save-path in .json or .jsonl")
         if self.ray_address and self.ray_address.startswith("ray://"):
             raise ValueError("--ray-address ray:// is Ray Client: start this on a node of the cluster, with HOST:PORT")
-        if self.replay or self.export_journal:
-            raise ValueError("--replay and --export-journal need --engine local: on Ray, answers are kept by partition")
         if find_spec("ray") is None:
             raise ValueError(
                 "--engine ray needs Ray: install requirements-ray.txt with the pip of this Python (.venv/bin/pip)"
@@ -268,7 +266,7 @@ class RunConfig(BaseModel):
 
     @property
     def in_partitions(self) -> bool:
-        """Is the result a folder of Parquet files, written by many machines?"""
+        """Is the result a folder of Parquet files, as those who work on clusters want it?"""
         return self.engine == "ray" and self.result.suffix == ".parquet"
 
     @property
@@ -277,7 +275,7 @@ class RunConfig(BaseModel):
         return self.on_store(self.run_folder / ("rejects" if self.in_partitions else "rejects.jsonl"))
 
     def on_store(self, path: Path) -> str:
-        """Where files that many machines write stand for `path`, which is the result, or lies beside it or below."""
+        """Where the large files of a cluster stand for `path`, which is the result, or lies beside it or below."""
         if not is_url(self.save_path):
             return str(path)
         return f"{self.save_path.rpartition('/')[0]}/{path.relative_to(self.result.parent).as_posix()}"
@@ -292,11 +290,6 @@ class RunConfig(BaseModel):
         kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
         return kept and self.generations > 0
 
-    @property
-    def rows_of_seed(self) -> int:
-        """Rows that one seed becomes."""
-        return max(1, self.generations) if self.keeps_generations else 1
-
     def row_key(self, row_id: int, generation: int | None) -> int:
         """Rows by id, then by generation where these are kept."""
         return row_id * max(1, self.generations) + (generation or 1) - 1
@@ -305,6 +298,12 @@ class RunConfig(BaseModel):
     def groups_at_once(self) -> int:
         """Groups of ten rows under way: enough that the endpoint never waits for a slow row."""
         return 64 if self.batch_size == "auto" else max(4, self.batch_size)
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds in which honest work brings forth a group of rows: six calls of it, and an outage waited for."""
+        llms = (self.evol_llm_config, self.optim_llm_config)
+        return max(600.0, *(6 * llm.timeout + 60 * llm.outage_minutes for llm in llms))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -321,11 +320,6 @@ class RunConfig(BaseModel):
             shares[name] = config.model_copy(update={rate: value and value / workers for rate, value in rates.items()})
         return self.model_copy(update=shares)
 
-    def of_final_run(self) -> dict[str, Any]:
-        """The settings that change the records of the final run, besides its methods and the filter at its end."""
-        settings = self.determining()
-        return {name: settings[name] for name in (*OF_FINAL_RUN, *LLM_FLAGS)}
-
     def determining(self) -> dict[str, Any]:
         """The settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
@@ -335,7 +329,6 @@ class RunConfig(BaseModel):
 
 
 LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
-OF_FINAL_RUN = ("seed", "offline", "breadth", "keep_generations", "judge", "generations", "attempts")
 HOW_NOT_WHAT = {
     *("engine", "ray_address"),
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),

@@ -238,57 +238,9 @@ class Journal:
         return count
 
 
-Recorded = dict[str, Any]  # a completion with all that determined it, as a record of the columns of RECORD
-RECORD: dict[str, type] = {
-    **dict.fromkeys(("key", "stage", "model", "draw", "sampling", "messages", "text", "failure"), str),
-    **dict.fromkeys(("max_tokens", "input_tokens", "output_tokens", "cached_tokens"), int),
-}
-
-
-def as_record(request: Request, completion: Completion, key: bytes) -> Recorded:
-    """A completion as it can be kept outside of a journal, in JSON or Parquet: no half of a surrogate pair is in it."""
-    messages = json.dumps([[m.role, m.content] for m in request.messages], ensure_ascii=False)
-    values = (
-        *(key.hex(), request.stage, request.model, request.draw, json.dumps(_set_fields(request.sampling))),
-        *(_utf8(messages), _utf8(completion.text), completion.failure, request.sampling.max_tokens),
-        *asdict(completion.usage).values(),
-    )
-    return dict(zip(RECORD, values, strict=True))
-
-
 def _set_fields(sampling: Sampling) -> dict[str, Any]:
     fields = asdict(sampling) | {"extra": json.loads(sampling.extra or "null")}
     return {name: value for name, value in fields.items() if value is not None and name != "max_tokens"}
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-class Archive:
-    """What a journal holds, for another process than the one that writes it. Empty where there is no journal."""
-
-    def __init__(self, path: Path) -> None:
-        self._uri = f"{path.absolute().as_uri()}?mode=ro"
-
-    def _rows(self, query: str, *values: Any) -> list[tuple]:
-        try:
-            with closing(sqlite3.connect(self._uri, uri=True, timeout=PATIENCE)) as db:
-                return db.execute(query, values).fetchall()
-        except sqlite3.Error:
-            return []  # what cannot be looked up is asked for again; the writer says what is wrong with the file
-
-    def prefixes(self) -> bytes:
-        """The first eight bytes of all keys, ascending: what is not among them need not be looked up."""
-        return b"".join(key for (key,) in self._rows("SELECT substr(key, 1, 8) FROM completion ORDER BY key"))
-
-    def get(self, key: bytes) -> Recorded | None:
-        query = f"SELECT {OF_REQUEST}, {OF_VERSION_1} FROM completion WHERE key = ?"
-        for stage, model, draw, sampling, messages, text, *others in self._rows(query, key):
-            shown = _utf8(zlib.decompress(messages).decode("utf-8", "surrogatepass"))
-            values = (key.hex(), stage, model, draw, sampling, shown, _utf8(text), *others)
-            return dict(zip(RECORD, values, strict=True))
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,7 +16,11 @@ from utils.spool import Spool
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from utils.storage import Store
+
 PARQUET_BATCH = 1_000
+PART = 10_000  # rows of a file in a folder of files
+SUCCESS = "_SUCCESS"  # as Hadoop and Spark mark that all files of a folder are there
 
 # What a file's columns hold: str, int, a type of Arrow's, [what a list holds] or {what a struct's fields hold}.
 Columns = dict[str, Any]
@@ -168,6 +173,17 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]], columns: Columns = EV
             return _write_parquet(temporary, rows, columns)
         with temporary.open("w", encoding="utf-8") as file:
             return _write_json(file, rows) if path.suffix == ".json" else _write_lines(file, rows)
+
+
+def write_parts(store: "Store", rows: Iterable[dict[str, Any]], columns: Columns) -> None:
+    """Stream records into a folder of Parquet files, in the place of a former one."""
+    former, written, rows = store.names(""), set(), iter(rows)
+    store.delete([SUCCESS])  # from here on until the end the folder is not complete
+    while (batch := list(islice(rows, PART))) or not written:
+        written.add(name := f"part-{len(written):06}.parquet")
+        store.write(name, parquet_bytes(batch, columns))
+    store.delete(set(former) - written)
+    store.write(SUCCESS, b"")
 
 
 def _write_json(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:

@@ -152,6 +152,18 @@ def test_it_equals_brute_force_in_small_batches_with_the_least_lookups(max_overl
         assert filtered(max_overlap, seeds, new) == by_brute_force(max_overlap, seeds, new)
 
 
+@given(thresholds, rows, rows)
+def test_all_that_is_above_is_listed(max_overlap, known, asked):
+    copies = NearCopies(max_overlap)
+    for row, text in known:
+        copies.add(row, text)
+    for row, text in asked:
+        above = [
+            n for n, (other, known_text) in enumerate(known) if other != row and rouge_l(text, known_text) > max_overlap
+        ]
+        assert copies.all_above(row, text) == above
+
+
 @pytest.mark.parametrize("length", range(1, 31))
 def test_the_shortest_partners_are_found(length, monkeypatch):
     monkeypatch.setattr(overlap, "PROBED_BEYOND", 0)

@@ -1,11 +1,13 @@
 """What the roles use: the journal first, then an endpoint; every completion is recorded before it is used."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Any, Protocol
 
 from utils.config import LLMConfig
 from utils.errors import JournalError
-from utils.journal import Journal, request_key
+from utils.journal import request_key
 from utils.ledger import Ledger
 from utils.schema import Completion, Message, Request, Stage
 
@@ -27,11 +29,21 @@ class Endpoint(Protocol):
     async def close(self) -> None: ...
 
 
+class Recorder(Protocol):
+    """Where completions are looked up and recorded: a Journal, or one that is asked from afar and awaited."""
+
+    def get(self, request: Request, key: bytes) -> Completion | Awaitable[Completion | None] | None: ...
+
+    def put(self, request: Request, completion: Completion, key: bytes) -> Awaitable[None] | None: ...
+
+    def holds_answers_of(self, model: str, base_url: str) -> bool: ...
+
+
 class JournaledLLM:
     """Journal first, then the endpoint; every completion is recorded before it is used."""
 
     def __init__(
-        self, endpoint: Endpoint, config: LLMConfig, journal: Journal, ledger: Ledger, run_seed: int = 42
+        self, endpoint: Endpoint, config: LLMConfig, journal: Recorder, ledger: Ledger, run_seed: int = 42
     ) -> None:
         self.config = config
         self._endpoint = endpoint
@@ -52,7 +64,7 @@ class JournaledLLM:
         """
         request = self._request(stage, messages, draw)
         key = request_key(request)
-        if stored := self._journal.get(request, key):
+        if stored := await _settled(self._journal.get(request, key)):
             self._ledger.found(stage, stored, self.model)
             return stored
         task = self._under_way.get(key)
@@ -84,7 +96,7 @@ class JournaledLLM:
         finally:
             self._ledger.settle(reserved, request.stage, completion, self.config)
         if completion.failure != "unavailable":
-            self._journal.put(request, completion, key)
+            await _settled(self._journal.put(request, completion, key))
         return completion
 
     async def drain(self, seconds: float | None = None) -> None:
@@ -99,6 +111,10 @@ class JournaledLLM:
 
     async def close(self) -> None:
         await self._endpoint.close()
+
+
+async def _settled(value: Any) -> Any:
+    return await value if isawaitable(value) else value
 
 
 class ReplayEndpoint:

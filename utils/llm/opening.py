@@ -4,16 +4,15 @@ import asyncio
 
 from utils.concurrency import Gate, Window
 from utils.config import LLMConfig, RunConfig
-from utils.journal import Journal
 from utils.ledger import Ledger
-from utils.llm.journaled import Endpoint, JournaledLLM, ReplayEndpoint
+from utils.llm.journaled import Endpoint, JournaledLLM, Recorder, ReplayEndpoint
 
 LAST_MOMENT = 1.0  # seconds that calls under way are given when a run stops early
 
 Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, rpm and tpm
 
 
-def open_llms(config: RunConfig, journal: Journal, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
+def open_llms(config: RunConfig, journal: Recorder, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
     """The evol LLM and the optimizer LLM of a run. Where both use one server at one rate, they share its window."""
     gate = Gate(None if config.batch_size == "auto" else config.batch_size)
     windows: Windows = {}
@@ -28,7 +27,7 @@ def open_llms(config: RunConfig, journal: Journal, ledger: Ledger) -> tuple[Jour
 
 
 def _endpoint(
-    config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Windows, ledger: Ledger, journal: Journal
+    config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Windows, ledger: Ledger, journal: Recorder
 ) -> Endpoint:
     if config.replay:
         return ReplayEndpoint()
