@@ -156,7 +156,7 @@ class Journal:
         text, failure, limit_then, *tokens, reasoning, model, fingerprint, said, llm_config = row
         answered_by = AnsweredBy(model or "", fingerprint or "")
         completion = Completion(text, failure, Usage(*tokens), reasoning, answered_by, said)
-        if completion.failure in LASTING and llm_config != request.llm_config:
+        if completion.failure in LASTING and (llm_config or "") != request.llm_config:
             return None
         return completion if still_right(completion, limit_then, request.sampling.max_tokens) else None
 

@@ -385,7 +385,7 @@ def test_the_key_is_in_no_error_no_log_and_no_journal(act, tmp_path, caplog):
         journal = Journal(tmp_path / "journal.sqlite")
         async with seam(url, journal, max_retries=1) as on:
             results = await asyncio.gather(on.llm.complete("evolve", HELLO), return_exceptions=True)
-            await on.llm.complete("evolve", (Message("user", "Another."),))
+            await asyncio.gather(on.llm.complete("evolve", (Message("user", "Another."),)), return_exceptions=True)
             on.journal.export(tmp_path / "export.jsonl")
             return f"{results} {on.ledger}"
 
@@ -451,6 +451,9 @@ class RecordingEndpoint:
     async def send(self, request: Request) -> Completion:
         self.requests.append(request)
         return Completion(request.draw)
+
+    def stop(self, why: Exception) -> None:
+        """Nothing waits."""
 
     async def close(self) -> None:
         """Nothing is open."""
