@@ -79,7 +79,7 @@ def test_no_text_can_pass_for_another_case(text):
 
 
 def test_what_the_server_refuses_is_left_out_of_the_analysis_and_the_others_are_read():
-    def reply(asked: Asked) -> Completion | str:
+    def reply(asked):
         if "POISON" in asked.prompt:
             return Completion("", "rejected", said="no")
         return '{"failed_cases": [{"case_id": 2, "reason": "why"}], "feedback": "better"}'
@@ -87,7 +87,7 @@ def test_what_the_server_refuses_is_left_out_of_the_analysis_and_the_others_are_
     texts = ["one", "two", "POISON", "four"]
     cases = [(evolved(seed(text, number), f"{text} and more"), None) for number, text in enumerate(texts)]
     llm = ScriptedLLM(reply)
-    feedback = asyncio.run(analyze(llm, METHOD, cases, 0))
+    feedback = read(llm, cases)
     assert feedback.text == "better\n\nbetter"
     assert [case.case_id for case in feedback.failed_cases] == [2, 2]
     assert "POISON" not in "".join(message.content for message in feedback.transcript)
@@ -97,5 +97,5 @@ def test_what_the_server_refuses_is_left_out_of_the_analysis_and_the_others_are_
 def test_where_all_is_refused_there_is_no_feedback():
     llm = ScriptedLLM({"analyze": Completion("", "too_long", said="no")})
     cases = [(evolved(seed("a"), "b"), None), (evolved(seed("c"), "d"), None)]
-    assert asyncio.run(analyze(llm, METHOD, cases, 0)) is None
+    assert read(llm, cases) is None
     assert len(llm.asked) == 3
