@@ -34,7 +34,7 @@ EXPLORE = (*EXPLORING, "--explore-breadth", "2", "--train-size", "1", "--dev-siz
 @pytest.mark.parametrize("status", [401, 500])
 def test_the_words_of_a_server_act_on_no_terminal_and_no_log(tmp_path, status):
     with MisbehavingServer(otherwise=refused(status, EVIL)) as server:
-        ran = run(tmp_path, *served(server.url, "max_retries=0"), "--log-level", "debug")
+        ran = run(tmp_path, *served(server.url, "max_retries=0", "outage_minutes=0.01"), "--log-level", "debug")
     assert "forged" in failed(ran, 3) or "forged" in ran.err
     log = (tmp_path / "evolution_result.run/run.log").read_text(encoding="utf-8")
     for said in (ran.out, ran.err, log):

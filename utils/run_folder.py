@@ -168,9 +168,9 @@ def check_output(path: Path, flag: str, partitions: bool = False) -> None:
 
     It may be a folder of `partitions` that a run has made.
     """
-    target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    folder = target.parent
     try:
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        folder = target.parent
         if not folder.is_dir():
             raise DataError(f"the folder {folder} of {flag} does not exist; make it, or choose another one")
         if target.is_dir() and not partitions:
