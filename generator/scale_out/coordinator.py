@@ -22,6 +22,7 @@ from utils.ledger import Ledger, estimated_tokens
 from utils.schema import Completion, Request, Stage, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
+BETWEEN_LOOKS = 0.05  # seconds, where a request waits for room in the budget
 PATIENCE = 30.0  # seconds for an answer from the driver's own node
 
 Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
@@ -173,14 +174,15 @@ class SharedLedger(Ledger):
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
         limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
-        reserved = await self._calls("call", "budget", "reserve", *limits, config)
+        while (prompt := await self._calls("call", "budget", "reserve", *limits, config)) is None:
+            await asyncio.sleep(BETWEEN_LOOKS)
         self.in_flight += 1
-        return reserved
+        self.stages[request.stage].in_flight += 1
+        return prompt
 
-    def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
-        super().settle(Decimal(0), stage, completion, config)  # which tells the tokens by way of `wasted`
-        told = completion and Completion("", completion.failure)
-        self._calls("call", "budget", "settle", reserved, stage, told, config)
+    def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
+        super().settle(Decimal(0), request, completion, config)
+        self._calls("call", "budget", "settle", prompt, request, completion, config)
 
     def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
         super().wasted(stage, usage, config)

@@ -52,6 +52,7 @@ class Evolver:
                 await self._calls("stop", exc, taken(self._ledger))
             return []
         except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
+            self._worker = None  # its LLMs send nothing more
             await self._calls("fail", brief(exc), taken(self._ledger))
             return []
         kinds = [kind for _, (kind, _) in rows]
