@@ -18,13 +18,18 @@ What they are to TRL (https://huggingface.co/docs/trl/dataset_formats):
 A row is the conversation that its answer was asked for with: the context of its seed (system prompt, earlier turns),
 the instruction, the response. So turns of user and assistant alternate, after at most one of the system, as
 LLaMA-Factory, axolotl and chat templates want it. Alpaca has no place for earlier turns.
+
+What the model thought before it answered (`--reasoning`):
+    field    `reasoning_content` beside `content`, which the templates of Qwen and DeepSeek read (messages alone)
+    think    <think>…</think> in front of the response
+    drop     nothing
 """
 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from utils.results import Columns, write_rows
 from utils.schema import Message
@@ -32,6 +37,7 @@ from utils.schema import Message
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+Thoughts = Literal["field", "think", "drop"]
 
 SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
 
@@ -43,6 +49,7 @@ class Conversation:
     instruction: str
     response: str
     context: tuple[Message, ...] = ()
+    reasoning: str = ""
 
     @property
     def turns(self) -> tuple[Message, ...]:
@@ -62,26 +69,32 @@ def export_path(result: Path, shape: str) -> Path:
     return result.with_name(f"{result.stem}.{shape}{result.suffix}")
 
 
-def export_rows(path: Path, shape: str, records: Callable[[], Iterable[Row]]) -> int:
+def export_rows(path: Path, shape: str, records: Callable[[], Iterable[Row]], thoughts: Thoughts | None = None) -> int:
     """Write native records in another shape, row by row, as `.json`, `.jsonl` or `.parquet`; return how many.
 
-    `shape` is one of SHAPES. `records` begins anew at each call. Raises DataError where the file cannot be written; a
-    former one is then intact.
+    `shape` is one of SHAPES; `thoughts` None keeps them where the shape has a field for them. `records` begins anew at
+    each call. Raises DataError where the file cannot be written; a former one is then intact.
     """
     make, columns = SHAPES[shape]
+    thoughts = thoughts or ("field" if shape == "messages" else "drop")
 
     def conversations() -> Iterable[Conversation]:
-        return map(_conversation, records())
+        return (_conversation(record, thoughts) for record in records())
 
     if shape == "alpaca":
         columns = _alpaca_columns(conversations())
+    if shape == "messages" and any(conversation.reasoning for conversation in conversations()):
+        make, columns = _messages_with_reasoning, MESSAGES_WITH_REASONING
     rows = (make(conversation) for conversation in conversations())
     return write_rows(path, ({name: row[name] for name in columns} for row in rows), columns)
 
 
-def _conversation(record: Row) -> Conversation:
+def _conversation(record: Row, thoughts: Thoughts) -> Conversation:
     context = tuple(Message(turn["role"], turn["content"]) for turn in record["context"])
-    return Conversation(record["instruction"], record["response"], context)
+    response, reasoning = record["response"], record.get("reasoning") or ""
+    if reasoning and thoughts == "think":
+        response = f"<think>\n{reasoning}\n</think>\n\n{response}"
+    return Conversation(record["instruction"], response, context, reasoning if thoughts == "field" else "")
 
 
 def _alpaca(row: Conversation) -> Row:
@@ -90,6 +103,16 @@ def _alpaca(row: Conversation) -> Row:
 
 def _messages(row: Conversation) -> Row:
     return {"messages": [{"role": turn.role, "content": turn.content} for turn in row.turns]}
+
+
+def _messages_with_reasoning(row: Conversation) -> Row:
+    """Every turn of the assistant has the field, as a text: types are taken from the first rows."""
+    messages = [
+        {"role": turn.role, "content": turn.content} | ({"reasoning_content": ""} if turn.role == "assistant" else {})
+        for turn in row.turns
+    ]
+    messages[-1]["reasoning_content"] = row.reasoning
+    return {"messages": messages}
 
 
 def _sharegpt(row: Conversation) -> Row:
@@ -113,6 +136,7 @@ def _alpaca_columns(rows: Iterable[Conversation]) -> Columns:
     return {**columns, "system": str} if has_system else columns
 
 
+MESSAGES_WITH_REASONING: Columns = {"messages": [{"role": str, "content": str, "reasoning_content": str}]}
 SHAPES: dict[str, tuple[Callable[[Conversation], Row], Columns]] = {
     "alpaca": (_alpaca, {"instruction": str, "input": str, "output": str}),
     "messages": (_messages, {"messages": [{"role": str, "content": str}]}),

@@ -149,6 +149,16 @@ class NearCopies:
         """The closest text of another row (of equals the first) if it is above `max_overlap`; `text` is not kept."""
         return self._closest(row_id, *self._encode(text))
 
+    def all_above(self, row_id: int, text: str) -> list[int]:
+        """All texts of other rows above `max_overlap`, by their numbers in the order of coming; `text` is not kept."""
+        sequence, terms = self._encode(text)
+        batches = self._candidates(row_id, terms)
+        return [
+            number
+            for texts in batches
+            for number in texts[self._overlaps(sequence, texts) > self._max_overlap].tolist()
+        ]
+
     def check(self, row_id: int, text: str) -> NearCopy | None:
         """What `closest` finds; where that is nothing, `text` is kept."""
         sequence, terms = self._encode(text)
@@ -188,8 +198,7 @@ class NearCopies:
     def _closest(self, row_id: int, sequence: array, terms: list[int]) -> NearCopy | None:
         best, found = self._max_overlap, None
         for texts in self._candidates(row_id, terms):
-            lengths = _view(self._lengths)[texts]
-            overlaps = 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
+            overlaps = self._overlaps(sequence, texts)
             first = int(overlaps.argmax())
             if overlaps[first] > best:
                 best = float(overlaps[first])
@@ -225,6 +234,11 @@ class NearCopies:
         found = [self._postings[term] for term in terms]
         single = array("I", [postings for postings in found if isinstance(postings, int)])
         return np.concatenate([_view(single), *(_view(postings) for postings in found if isinstance(postings, array))])
+
+    def _overlaps(self, sequence: array, texts: Numbers) -> Numbers:
+        """The ROUGE-L of `sequence` with each of `texts`."""
+        lengths = _view(self._lengths)[texts]
+        return 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
 
     def _lcs(self, sequence: array, texts: Numbers, lengths: Numbers) -> Numbers:
         """The LCS of `sequence` with each of `texts`, in tokens.

@@ -13,16 +13,15 @@ from typing import Any, Self
 
 from utils.config import RunConfig
 from utils.errors import DataError
-from utils.journal import Journal
 from utils.logs import log_to_file
-from utils.results import replacing, write_rows
+from utils.mirror import SEGMENTS, open_journal
+from utils.results import SUCCESS, replacing, temporary_of, write_rows
 from utils.storage import ObjectStore, Store, is_url
 
 JOURNAL = "journal.sqlite"
 OF_A_RUN = (
     "config.json",
     "rejects",
-    "result",
     "methods.jsonl",
     "best_method.txt",
     "rejects.jsonl",
@@ -34,8 +33,9 @@ OF_A_RUN = (
     "compare",
     "run.log",
 )
-OF_PARTITIONS = ("seeds", "log", "journal", "rows", "done")  # what a run on a cluster has read, paid for, and made
-SUCCESS = "_SUCCESS"  # in a folder of partitions, as Hadoop and Spark mark that all of them are there
+OF_EXPLORING = ("explored.jsonl", "seeds.jsonl")
+RANDOM_PART = 8  # characters that `tempfile` adds to a prefix
+OF_CLUSTER = ("groups", "rows", SEGMENTS)  # what a run on a cluster has read, made and, in an object store, paid for
 
 
 class Folder:
@@ -44,11 +44,6 @@ class Folder:
     def __init__(self, path: Path, result: Path) -> None:
         self.path = path
         self.result = result
-
-    @property
-    def partitions(self) -> Path:
-        """The folder that a cluster writes the result to: the result itself, or what it is made of."""
-        return self.result if self.result.suffix == ".parquet" else self.path / "result"
 
     def write(self, name: str, text: str) -> None:
         """A small file of the folder, replaced as a whole."""
@@ -96,7 +91,7 @@ class RunFolder(Folder):
         try:
             self.former_summary = "\n".join(self.read_lines("summary.json")) or None
             self._settle(config)
-            self.journal = self._open_journal(config.replay)
+            self.journal = open_journal(self.path / JOURNAL, config.replay, config.on_store(self.path))
             self.write("config.json", _as_text(_described(config)))
             self._log = log_to_file(self.path / "run.log")
         except BaseException:
@@ -113,14 +108,6 @@ class RunFolder(Folder):
             os.close(self._lock)
             raise DataError(f"cannot lock {self.path}: {exc.strerror}; choose a --save-path on a local disk") from exc
 
-    def _open_journal(self, recording: Path | None) -> Journal:
-        """The run's own journal; in a replay the recording alone, in memory, so that nothing else can answer."""
-        if recording is None:
-            return Journal(self.path / JOURNAL)
-        journal = Journal(None)
-        journal.load(recording)
-        return journal
-
     def _settle(self, config: RunConfig) -> None:
         """Keep what a run of other settings has left; with --fresh the journal is set aside as well.
 
@@ -131,11 +118,11 @@ class RunFolder(Folder):
         former = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if config.fresh:
             former += list(self.path.glob(JOURNAL + "*"))
-            former += [self.path / name for name in OF_PARTITIONS if (self.path / name).exists()]
+            former += [self.path / name for name in OF_CLUSTER if (self.path / name).exists()]
         result = None if is_url(config.save_path) or not self.result.exists() else self.result
         if is_url(config.save_path) and config.fresh:
             store = ObjectStore(config.on_store(self.path))
-            store.delete(name for folder in OF_PARTITIONS for name in store.names(folder))
+            store.delete(name for folder in OF_CLUSTER for name in store.names(folder))
         if not former and not result:
             return
         shelf = self._next_shelf()
@@ -181,16 +168,32 @@ def check_output(path: Path, flag: str, partitions: bool = False) -> None:
 
     It may be a folder of `partitions` that a run has made.
     """
-    folder = path.parent
     try:
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        folder = target.parent
         if not folder.is_dir():
             raise DataError(f"the folder {folder} of {flag} does not exist; make it, or choose another one")
-        if path.is_dir() and not partitions:
+        if target.is_dir() and not partitions:
             raise DataError(f"{flag} {path} is a folder; name a file")
-        with tempfile.TemporaryFile(dir=folder):
+        if path.is_file() and partitions:
+            raise DataError(f"{flag} {path} is a file, where --engine ray writes a folder; move it, or name another")
+        if target.is_symlink() or (target.exists() and not target.is_file() and not partitions):
+            raise DataError(f"{flag} {path} is neither a file nor free; choose another name")
+        # As long a name as its temporary file will have.
+        length = len(os.fsencode(temporary_of(target).name)) - RANDOM_PART
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="." * min(1, length) + "t" * (length - 1)):
             pass
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror}; choose another {flag}") from exc
+
+
+def is_run_file(folder: Path, path: Path) -> bool:
+    """Whether a path is that of a file that a run keeps in its run folder."""
+    try:
+        first = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder)).parts[0]
+    except (ValueError, IndexError):
+        return False
+    return first in (*OF_A_RUN, *OF_CLUSTER, *OF_EXPLORING, "earlier") or first.startswith((JOURNAL, "."))
 
 
 def check_partitions(store: Store, where: str) -> None:
@@ -210,7 +213,7 @@ def _read_settings(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text(encoding="utf-8"))["settings"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as exc:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as exc:
         raise DataError(f"{path} cannot be read ({type(exc).__name__}); move it away, or start with --fresh") from exc
 
 

@@ -116,7 +116,7 @@ def test_rows_are_streamed_and_an_error_leaves_the_former_file(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match="No space left"):
-        export_rows(path, "messages", records)
+        export_rows(path, "sharegpt", records)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == [path.name]
 
@@ -224,3 +224,42 @@ def test_trl_takes_alpaca_with_its_columns_renamed_as_standard_prompt_completion
     renamed = {"prompt": made["instruction"], "completion": made["output"]}
     assert not trl.is_conversational(renamed)
     assert trl.maybe_apply_chat_template(renamed, tokenizer) == renamed
+
+
+THINKING = [
+    CHATTED
+    | {"reasoning": "first this", "context": [{"role": turn.role, "content": turn.content} for turn in CONTEXT]},
+    PLAIN[0] | {"reasoning": None},
+]
+
+
+def test_thoughts_stand_beside_the_content_of_messages(tmp_path):
+    first, second = (row["messages"] for row in exported(tmp_path, "messages", THINKING))
+    assert [turn.get("reasoning_content") for turn in first] == [None, None, "", None, "first this"]
+    assert second[-1]["reasoning_content"] == ""
+
+
+def test_thoughts_are_dropped_where_a_shape_has_no_place_for_them(tmp_path):
+    assert "first this" not in json.dumps([exported(tmp_path, shape, THINKING) for shape in ("alpaca", "sharegpt")])
+
+
+@pytest.mark.parametrize(("shape", "text"), [("alpaca", '"output": "'), ("sharegpt", '"value": "'), ("messages", "")])
+def test_thoughts_in_front_of_the_response(tmp_path, shape, text):
+    path = tmp_path / "x.jsonl"
+    export_rows(path, shape, lambda: iter(THINKING), "think")
+    lines = path.read_text(encoding="utf-8")
+    assert text + "<think>\\nfirst this\\n</think>\\n\\nWell." in lines
+    assert lines.count("<think>") == 1
+    assert "reasoning_content" not in lines
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_thoughts_load_with_datasets(tmp_path, suffix):
+    import datasets
+
+    path = tmp_path / f"x{suffix}"
+    rows = [THINKING[1]] * 3 + THINKING
+    export_rows(path, "messages", lambda: iter(rows))
+    builder = "parquet" if suffix == ".parquet" else "json"
+    loaded = datasets.load_dataset(builder, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["messages"][-1]["reasoning_content"] for row in loaded] == ["", "", "", "first this", ""]

@@ -20,6 +20,7 @@ from utils.dataset.files import CHUNK, File
 from utils.dataset.source import Row, SeedSource, names
 from utils.dataset.turns import is_chat, is_turn
 from utils.errors import DataError
+from utils.lines import LONGEST, lines_of, too_long
 
 BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 CHAT = CHATS[0]  # the column that a row which is a bare chat is read as having
@@ -56,9 +57,10 @@ def _lines(file: File, source: SeedSource) -> Iterator[Row]:
     with file.opened() as stream:
         encoding = encoding_of(stream.peek(64)[:64], source.encoding)
         if encoding not in ("utf-8", "utf-8-sig"):
-            yield from _parsed_lines(decoded(stream, source.encoding), str, file, encoding)
+            text = decoded(stream, source.encoding)
+            yield from _parsed_lines(lines_of(text, file.shown), str, file, encoding)
         else:
-            yield from _parsed_lines(stream, lambda raw: raw.decode("utf-8-sig"), file, None)
+            yield from _parsed_lines(lines_of(stream, file.shown), lambda raw: raw.decode("utf-8-sig"), file, None)
 
 
 def _parsed_lines(lines: Any, text_of: Callable[[Any], str], file: File, given: str | None) -> Iterator[Row]:
@@ -154,6 +156,8 @@ class _Window:
 
     def _grow(self) -> bool:
         rest = self._text[self._at :]
+        if len(rest) > LONGEST:
+            raise too_long("a record, or an object around all of them,")
         more = self._file.read(max(CHUNK, len(rest)))  # doubled each time: a huge value costs linear time
         self._text, self._at = rest + more, 0
         return bool(more)

@@ -11,6 +11,7 @@ from utils.dataset.encodings import decoded
 from utils.dataset.files import CHUNK, File, looks_like
 from utils.dataset.source import Columns, Row, SeedSource, names
 from utils.errors import DataError
+from utils.lines import LONGEST, lines_of
 from utils.storage import brief
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ USUAL = {".csv": ",", ".tsv": "\t"}
 
 def read_csv(file: File, source: SeedSource) -> Iterator[Row]:
     """The rows of a file of delimited texts with a header. Raises DataError with the line where it is none."""
-    csv.field_size_limit(2**31 - 1)  # the default refuses long texts
+    csv.field_size_limit(LONGEST)  # the default refuses long texts
     with file.opened() as stream, decoded(stream, source.encoding, newline="") as text:
-        first = next((line for line in text if line.strip()), "")
+        lines = lines_of(text, file.shown)
+        first = next((line for line in lines if line.strip()), "")
         if first.lstrip("\ufeff")[:1] in ("{", "["):
             raise DataError(f"{file.shown} holds JSON, no table: rename it to end in .jsonl or .json")
         delimiter = _delimiter(first, file, source)
-        rows = csv.reader(_with_first(first, text), delimiter=delimiter, strict=True)
+        rows = csv.reader(_with_first(first, lines), delimiter=delimiter, strict=True)
         try:
             yield from _records(rows, file)
         except csv.Error as exc:

@@ -13,8 +13,8 @@ keys.py        keys from the environment
 opening.py     the two LLMs of a run
 """
 
-from utils.llm.journaled import LLM, Endpoint, JournaledLLM, ReplayEndpoint
+from utils.llm.journaled import LLM, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
 from utils.llm.keys import check_keys
 from utils.llm.opening import close_llms, open_llms
 
-__all__ = ["LLM", "Endpoint", "JournaledLLM", "ReplayEndpoint", "check_keys", "close_llms", "open_llms"]
+__all__ = ["LLM", "Endpoint", "JournaledLLM", "Recorder", "ReplayEndpoint", "check_keys", "close_llms", "open_llms"]

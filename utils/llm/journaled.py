@@ -1,11 +1,13 @@
 """What the roles use: the journal first, then an endpoint; every completion is recorded before it is used."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Any, Protocol
 
 from utils.config import LLMConfig
 from utils.errors import JournalError
-from utils.journal import Journal, request_key
+from utils.journal import request_key
 from utils.ledger import Ledger
 from utils.schema import Completion, Message, Request, Stage
 
@@ -20,18 +22,34 @@ class LLM(Protocol):
 
 
 class Endpoint(Protocol):
-    """Where completions come from. Raises EndpointError when the run cannot go on."""
+    """Where completions come from; what each costs is booked there. Raises EndpointError when the run cannot go on."""
 
     async def send(self, request: Request) -> Completion: ...
 
+    def stop(self, why: Exception) -> None: ...
+
     async def close(self) -> None: ...
+
+
+class Recorder(Protocol):
+    """Where completions are looked up and recorded: a Journal, or one that is asked from afar and awaited."""
+
+    def get(self, request: Request, key: bytes) -> Completion | Awaitable[Completion | None] | None: ...
+
+    def put(self, request: Request, completion: Completion, key: bytes) -> Awaitable[None] | None: ...
+
+    def holds_answers_of(self, model: str, base_url: str) -> bool: ...
+
+
+class Stopped(Exception):
+    """What a request is told that was not sent any more; nobody is left to hear it."""
 
 
 class JournaledLLM:
     """Journal first, then the endpoint; every completion is recorded before it is used."""
 
     def __init__(
-        self, endpoint: Endpoint, config: LLMConfig, journal: Journal, ledger: Ledger, run_seed: int = 42
+        self, endpoint: Endpoint, config: LLMConfig, journal: Recorder, ledger: Ledger, run_seed: int = 42
     ) -> None:
         self.config = config
         self._endpoint = endpoint
@@ -52,7 +70,7 @@ class JournaledLLM:
         """
         request = self._request(stage, messages, draw)
         key = request_key(request)
-        if stored := self._journal.get(request, key):
+        if stored := await _settled(self._journal.get(request, key)):
             self._ledger.found(stage, stored, self.model)
             return stored
         task = self._under_way.get(key)
@@ -61,7 +79,11 @@ class JournaledLLM:
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._settle(key, done))
         # Not awaited itself: when the run stops, a call already paid for may still come home to the journal (`drain`).
-        await asyncio.wait((task,))
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:  # nothing but the end of the run cancels a row
+            self._endpoint.stop(Stopped("the run has stopped"))
+            raise
         return task.result()
 
     def _settle(self, key: bytes, task: asyncio.Task[Completion]) -> None:
@@ -77,18 +99,20 @@ class JournaledLLM:
         return Request(stage, self.model, messages, sampling, drawn, self._of_endpoint)
 
     async def _fetch(self, request: Request, key: bytes) -> Completion:
-        reserved = await self._ledger.admit(request, self.config)
-        completion = None
+        completion = await self._endpoint.send(request)
+        if completion.failure == "unavailable":
+            self._ledger.gave_up(request.stage)
+            return completion
         try:
-            completion = await self._endpoint.send(request)
-        finally:
-            self._ledger.settle(reserved, request.stage, completion, self.config)
-        if completion.failure != "unavailable":
-            self._journal.put(request, completion, key)
+            await _settled(self._journal.put(request, completion, key))
+        except JournalError as exc:
+            self._endpoint.stop(exc)  # what cannot be kept must not be paid for
+            raise
         return completion
 
     async def drain(self, seconds: float | None = None) -> None:
-        """Let calls under way come home, at most so many seconds; cancel what is still out then."""
+        """Let calls in flight come home, at most so many seconds, and send nothing more; cancel what is out then."""
+        self._endpoint.stop(Stopped("the run has come to its end"))
         tasks = list(self._under_way.values())
         if not tasks:
             return
@@ -96,6 +120,34 @@ class JournaledLLM:
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+
+async def _settled(value: Any) -> Any:
+    return await value if isawaitable(value) else value
+
+
+class Booked:
+    """An endpoint whose calls are booked as they are sent, each of them once."""
+
+    def __init__(self, endpoint: Endpoint, config: LLMConfig, ledger: Ledger) -> None:
+        self._endpoint = endpoint
+        self._config = config
+        self._ledger = ledger
+
+    async def send(self, request: Request) -> Completion:
+        prompt = await self._ledger.admit(request, self._config)
+        completion = None
+        try:
+            completion = await self._endpoint.send(request)
+        finally:
+            self._ledger.settle(prompt, request, completion, self._config)
+        return completion
+
+    def stop(self, why: Exception) -> None:
+        self._endpoint.stop(why)
 
     async def close(self) -> None:
         await self._endpoint.close()
@@ -109,6 +161,9 @@ class ReplayEndpoint:
             f"the recording has no answer for a request of stage {request.stage}: replay it with the very "
             "flags, data and program version that it was made with"
         )
+
+    def stop(self, why: Exception) -> None:
+        """Nothing is ever sent."""
 
     async def close(self) -> None:
         """Nothing is open."""
