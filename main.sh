@@ -33,7 +33,7 @@ set -- --test-run 0 --batch-size 10 "$@"
 # 4. What comes out: one JSON array, and beside it the run folder evolution_result.run/.
 set -- --save-path evolution_result.json "$@"
 
-# The LLMs are DeepSeek's reasoner unless --evol-llm-config and --optim-llm-config say otherwise, e.g.
+# The LLMs are DeepSeek's unless --evol-llm-config and --optim-llm-config say otherwise, e.g.
 #   --evol-llm-config  model=llama base_url=http://localhost:8000/v1
 #   --optim-llm-config model=gpt-x base_url=https://api.openai.com/v1 api_key_env=OPENAI_API_KEY temperature=none
 exec "$python" "$here/main.py" "$@"

@@ -25,7 +25,7 @@ def test_the_defaults_of_the_contract():
     assert (config.result, config.run_folder) == (Path("evolution_result.json"), Path("evolution_result.run"))
     assert (config.method, config.judge, config.generations, config.attempts) == ("auto", "all", 1, 2)
     for llm in (config.evol_llm_config, config.optim_llm_config):
-        assert (llm.model, llm.base_url) == ("deepseek-reasoner", "https://api.deepseek.com")
+        assert (llm.model, llm.base_url) == ("deepseek-flash", "https://api.deepseek.com")
         assert (llm.timeout, llm.max_retries, llm.max_tokens) == (600, 6, None)
 
 
@@ -291,3 +291,84 @@ def test_no_honest_work_is_taken_for_silence():
     assert parse("--offline", "--optim-llm-config", "timeout=1000", "outage_minutes=60").longest_silence == 9600
     brief = ("timeout=1", "outage_minutes=0.1")
     assert parse("--offline", "--evol-llm-config", *brief, "--optim-llm-config", *brief).longest_silence == 600
+
+
+# --- Further fields of a request --------------------------------------------------------------------
+
+
+def extra_of(*words: str) -> dict:
+    return parse("--evol-llm-config", *words).evol_llm_config.extra
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["extra.thinking.type=disabled"], {"thinking": {"type": "disabled"}}),
+        (["extra.reasoning_effort=low", "extra.top_k=20"], {"reasoning_effort": "low", "top_k": 20}),
+        (['extra.chat_template_kwargs={"enable_thinking": false}'], {"chat_template_kwargs": {"enable_thinking": False}}),
+        (['model=m extra.a={"b": "c d"} extra.e=[1, 2] temperature=0'], {"a": {"b": "c d"}, "e": [1, 2]}),
+        (['extra.a={"b": 1}', "extra.a.c=2"], {"a": {"b": 1, "c": 2}}),
+        (["extra.a.c=2", 'extra.a={"b": 1}'], {"a": {"c": 2, "b": 1}}),
+        (['extra.text="1"', "extra.nothing=null", "extra.yes=true", "extra.nan=NaN"],
+         {"text": "1", "nothing": None, "yes": True, "nan": "NaN"}),
+        (["extra.empty="], {"empty": ""}),
+    ],
+)  # fmt: skip
+def test_further_fields_nest_and_are_json_where_they_can_be(words, extra):
+    assert extra_of(*words) == extra
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["extra.model=x"], "a key of its own"),
+        (["extra.temperature=1"], "a key of its own"),
+        (["extra.stream=true"], "cannot be set"),
+        (["extra.messages=[]"], "cannot be set"),
+        (["extra.=1"], "empty name"),
+        (["extra.a..b=1"], "empty name"),
+        (["extra.a=1", "extra.a.b=2"], "already"),
+        (["extra.a.b=2", "extra.a=1"], "already"),
+        (["extra.a={enable_thinking:false}"], "single quotes"),
+        (["extras.a=1"], "known keys"),
+    ],
+)
+def test_further_fields_that_cannot_be_meant_are_told(words, told):
+    with pytest.raises(ConfigError, match=told):
+        extra_of(*words)
+
+
+def test_further_fields_are_the_same_text_in_any_order():
+    one, other = (parse("--evol-llm-config", *words).evol_llm_config.sampling("evolve")
+                  for words in (["extra.a=1", "extra.b=2"], ["extra.b=2", "extra.a=1"]))  # fmt: skip
+    assert one == other
+    assert parse().evol_llm_config.sampling("evolve").extra is None
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://h/v1/chat/completions", "https://h/v1"),
+        ("https://h/v1/chat/completions/", "https://h/v1"),
+        ("https://h/v1/", "https://h/v1"),
+        ("https://h/d/N/chat/completions?api-version=1", "https://h/d/N?api-version=1"),
+    ],
+)
+def test_the_whole_address_of_an_endpoint_is_taken_for_its_base(given, meant):
+    assert parse("--evol-llm-config", f"base_url={given}").evol_llm_config.base_url == meant
+
+
+def test_the_name_of_the_default_model_stands_in_one_place():
+    from utils.config import DEEPSEEK_MODEL
+
+    project = Path(__file__).parents[2]
+    sources = [path for path in project.rglob("*.py") if ".venv" not in path.parts and "tests" not in path.parts]
+    assert [path.name for path in sources if f'"{DEEPSEEK_MODEL}"' in path.read_text(encoding="utf-8")] == ["config.py"]
+
+
+@pytest.mark.parametrize(
+    "flags", [["--reasoning", "think"], ["--reasoning", "field", "--export", "alpaca"], ["--reasoning", "x"]]
+)
+def test_how_thoughts_are_exported_has_to_fit(flags):
+    with pytest.raises(ConfigError, match="--reasoning"):
+        parse(*flags)
