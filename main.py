@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -25,23 +25,28 @@ from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import Roles, answer, groups_of_ten, run_group, run_pool
 from optimizer import optimize
-from utils.command import Job, run_command, seed_sources
+from utils.command import Job, run_command
 from utils.concurrency import for_each, together
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.errors import BudgetReached, EndpointError
 from utils.journal import journal_history
 from utils.ledger import Ledger
-from utils.llm import JournaledLLM, close_llms, open_llms
+from utils.llm import JournaledLLM, Recorder, close_llms, open_llms
 from utils.logs import Display
 from utils.outputs import write_outputs
 from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
+    EVOLVED,
+    REJECTED,
+    Columns,
     Record,
     method_record,
     outcome_record,
+    result_records,
     set_aside_record,
     set_near_copies_aside,
+    write_parts,
     write_rows,
 )
 from utils.run_folder import JOURNAL, Folder, RunFolder
@@ -57,6 +62,7 @@ from utils.schema import (
     Trajectory,
 )
 from utils.spool import Spool
+from utils.storage import store_of
 from utils.summary import Summary, as_text, changes, rate_text, summarize
 from utils.tally import Finished
 from validator import (
@@ -78,7 +84,7 @@ from validator import (
 )
 
 if TYPE_CHECKING:
-    from generator.scale_out import ClusterSeeds, Hands, PartJournal
+    from generator.scale_out import GroupWorker
 
 log = logging.getLogger("auto-evol")
 TEST_RUN_ROWS = 10
@@ -152,8 +158,8 @@ async def new_candidates(
     async def advance(draw: int, part: range) -> None:
         if draw not in proposals:
             proposal = await propose(kit, best.method, cases, (step - 1) * kit.config.candidate_size + draw)
-            if proposal is None:
-                log.warning("step %d, candidate %d: no usable method was proposed", step, draw + 1)
+            if isinstance(proposal, str):
+                log.warning("step %d, candidate %d: no usable method was proposed: %s", step, draw + 1, proposal)
                 race.drop(draw)
                 return
             proposals[draw] = proposal
@@ -167,11 +173,13 @@ async def new_candidates(
     ]
 
 
-async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | None:
-    """One analysis and one optimization; None where no usable method came of it."""
+async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | str:
+    """One analysis and one optimization; where no usable method came of it, why."""
     feedback = await analyze(kit.optim, method, cases, draw)
-    proposal = await optimize(kit.optim, method, feedback, draw) if feedback else None
-    return (proposal, feedback) if feedback and proposal else None
+    if not feedback:
+        return "the analysis brought no feedback"
+    proposal = await optimize(kit.optim, method, feedback, draw)
+    return proposal if isinstance(proposal, str) else (proposal, feedback)
 
 
 async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[CandidateScore]) -> CandidateScore:
@@ -185,64 +193,51 @@ async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[Candidate
     return best_of([best, *scores], margins)
 
 
-async def generate(
-    kit: Kit, seeds: SeedSet | ClusterSeeds, methods: Sequence[Method], rows: Spool, folder: Folder
-) -> Finished:
+async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Spool, folder: Folder) -> Finished:
     """Evolve and answer the whole data set, in groups of ten that know nothing of each other, and drop near copies."""
     config = kit.config
-    total = min(TEST_RUN_ROWS, len(seeds)) if config.test_run else len(seeds)
-    with kit.display.stage("evolving", total):
-        if not isinstance(seeds, SeedSet):
-            return await generate_on_ray(kit, seeds, methods, rows, folder)
+    chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
 
-        async def work(group: Sequence[SeedInstruction]) -> None:
-            records = await group_records(kit, group, methods)
-            rows.put_many(records)
-            kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
+    async def work(group: Sequence[SeedInstruction]) -> None:
+        records = await group_records(kit, group, methods)
+        rows.put_many(records)
+        kit.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
 
-        chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
-        await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
+    with kit.display.stage("evolving", len(chosen)):
+        if config.engine == "ray":
+            await generate_on_ray(kit, chosen, methods, rows, folder)
+        else:
+            await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
     if not config.test_run:
         aside = (set_aside_record(row.id, row.text, row.reason) for row in seeds.set_aside)
         rows.put_many((config.row_key(record["id"], 1), [kind, record]) for kind, record in aside)
-    if config.max_overlap < 1:
+    if config.max_overlap < 1 and config.engine == "ray":
+        from generator.scale_out import drop_near_copies
+
+        await drop_near_copies(rows, seeds, config.max_overlap)
+    elif config.max_overlap < 1:
         set_near_copies_aside(rows, seeds, config.max_overlap)
     return Finished.on(rows)
 
 
 async def generate_on_ray(
-    kit: Kit, seeds: ClusterSeeds, methods: Sequence[Method], rows: Spool, folder: Folder
-) -> Finished:
-    """The same on a Ray cluster, where rows go from store to store; `rows` takes what measures and report need."""
-    from generator.scale_out import Work, scale_out
+    kit: Kit, seeds: Iterable[SeedInstruction], methods: Sequence[Method], rows: Spool, folder: Folder
+) -> None:
+    """The same on a Ray cluster: what became of the rows comes back, and the rest is as on one machine."""
+    from generator.scale_out import FinalRun, evolve_on_ray
 
-    config = kit.config
-    work = Work(
-        build=lambda workers, requests: partial(open_hands, config.for_worker(workers, requests), tuple(methods)),
-        fingerprint=f"{config.of_final_run()} {[method.id for method in methods]}",
-        requests=None if config.batch_size == "auto" else config.batch_size,
-        rows_of_seed=config.rows_of_seed,
-        ledger=kit.ledger,
-        key_of=partial(config.row_key, generation=1),
-        done=kit.display.done,
-    )
-    roots = (config.on_store(folder.path), config.on_store(folder.partitions))
-    limit = TEST_RUN_ROWS if config.test_run else None
-    published = await scale_out(seeds, work, roots, config.max_overlap, rows, limit)
-    return Finished(published.tally, rows, published.evolved, published.rejected)
+    build, ids = partial(open_worker, tuple(methods)), [method.id for method in methods]
+    final_run = FinalRun(kit.config, build, ids, kit.ledger, kit.display.done)
+    await evolve_on_ray(seeds, final_run, kit.config.on_store(folder.path), rows)
 
 
-def open_hands(config: RunConfig, methods: Sequence[Method], journal: PartJournal, ledger: Ledger) -> Hands:
+def open_worker(methods: Sequence[Method], config: RunConfig, journal: Recorder, ledger: Ledger) -> GroupWorker:
     """What one worker of a cluster works with; `config` is its share of the whole."""
-    from generator.scale_out import Hands
+    from generator.scale_out import GroupWorker
 
     evol, optim = open_llms(config, journal, ledger)
     kit = Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
-    return Hands(
-        work=partial(group_records, kit, methods=methods),
-        drain=lambda: together(evol.drain(), optim.drain()),
-        key_of=partial(config.row_key, generation=1),
-    )
+    return GroupWorker(partial(group_records, kit, methods=methods), lambda: together(evol.drain(), optim.drain()))
 
 
 async def group_records(
@@ -323,7 +318,7 @@ class Ran(NamedTuple):
     finished: Finished
 
 
-async def find_methods(kit: Kit, seeds: SeedSet | ClusterSeeds) -> Learned:
+async def find_methods(kit: Kit, seeds: SeedSet) -> Learned:
     """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = kit.config
     if config.method != "auto" or config.max_steps == 0:
@@ -341,7 +336,7 @@ def methods_at_hand(config: RunConfig) -> Sequence[Method]:
     return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
 
 
-async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spool, started: float) -> Ran:
+async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: float) -> Ran:
     """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
     config = kit.config
     learned = await find_methods(kit, seeds)
@@ -351,14 +346,23 @@ async def run(kit: Kit, seeds: SeedSet | ClusterSeeds, folder: Folder, rows: Spo
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
-    if not config.in_partitions:
-        write_rows(folder.result, finished.evolved())
+    columns = result_columns(seeds)
+    if config.in_partitions:
+        write_parts(store_of(config.on_store(folder.result)), result_records(finished.evolved(), columns), columns)
+        write_parts(store_of(config.on_store(folder.path / "rejects")), finished.rejected(), REJECTED)
+    else:
+        write_rows(folder.result, result_records(finished.evolved(), columns), columns)
         folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
         folder.write("tags.json", await tag_samples(kit, rows))
     summary = summarize(finished.tally, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(summary, learned, finished)
+
+
+def result_columns(seeds: SeedSet) -> Columns:
+    """The columns of the result: those of every run, and those that only some seed sets need."""
+    return EVOLVED | seeds.columns
 
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
@@ -409,21 +413,16 @@ async def explored(kit: Kit, folder: RunFolder) -> list[SeedSource]:
     return [SeedSource(str(folder.path / "seeds.jsonl"))]
 
 
-async def open_seeds(
-    config: RunConfig, sources: Sequence[SeedSource], folder: RunFolder, scratch: Path
-) -> SeedSet | ClusterSeeds:
-    """The seed set: read here, or by the Ray cluster, which is then connected to until the seeds are closed."""
+def on_cluster(config: RunConfig) -> AbstractContextManager:
+    """The Ray cluster that the final run is for, connected to before anything costs."""
     if config.engine == "local":
-        return load_seeds(sources, scratch / "seeds.sqlite")
-    from generator.scale_out import Cluster, read_seeds
+        return nullcontext()
+    from generator.scale_out import connected
 
-    cluster = Cluster(config.ray_address, config.variables, folder.path / JOURNAL)
-    return await read_seeds(cluster, sources, config.on_store(folder.path), scratch)
+    return connected(config.ray_address)
 
 
-async def compare_methods(
-    config: RunConfig, seeds: SeedSet | ClusterSeeds, folder: RunFolder, scratch: Path, spent: Ledger
-) -> str:
+async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, spent: Ledger) -> str:
     """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
     from utils.comparison import Compared, comparison_text, write_comparison
     from utils.measures.run import measure_run
@@ -447,12 +446,9 @@ async def work(
     """The job of the command: find seeds if there are none yet, then run, or compare several runs."""
     started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
     if seeds is None:
-        sources = seed_sources(config)
-        if config.explore:
-            async with open_kit(config, folder, ledger) as kit:
-                sources = await explored(kit, folder)
-        seeds = await open_seeds(config, sources, folder, scratch)
-    with seeds:
+        async with open_kit(config, folder, ledger) as kit:
+            seeds = load_seeds(await explored(kit, folder), scratch / "seeds.sqlite")
+    with seeds, on_cluster(config):
         check(config, seeds)
         if config.compare:
             return await compare_methods(config, seeds, folder, scratch, ledger), None
@@ -460,7 +456,7 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 methods = ran.learned.methods
-                await write_outputs(config, folder, ran.finished, seeds.extra, ran.summary, methods)
+                await write_outputs(config, folder, ran.finished, result_columns(seeds), ran.summary, methods)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary
@@ -488,7 +484,7 @@ def each_method(config: RunConfig) -> list[RunConfig]:
     return [run.model_copy(update={"explore": ()}) if number else run for number, run in enumerate(runs)] or [config]
 
 
-def check(config: RunConfig, seeds: SeedSet | ClusterSeeds) -> None:
+def check(config: RunConfig, seeds: SeedSet) -> None:
     """Say before anything costs that there are too few seeds, or no such method file."""
     for of_one in each_method(config):
         methods_at_hand(of_one)

@@ -1,12 +1,21 @@
 """Reading the trajectories of a method and saying what to change in it (paper, section 3.2)."""
 
+import logging
 from collections.abc import Sequence
+from itertools import chain
 
+from analyzer.asking import IN_HALVES
 from analyzer.cases import describe, joined, trajectory_block
+from utils.concurrency import together
 from utils.llm import LLM
 from utils.prompts import fill, user
 from utils.replies import read_feedback
 from utils.schema import Feedback, Finding, Message, Method, Trajectory
+
+log = logging.getLogger(__name__)
+
+Case = tuple[int, tuple[Trajectory, Finding | None]]
+Told = tuple[tuple[Message, ...], str]  # a question and its reply
 
 
 async def analyze(
@@ -16,13 +25,34 @@ async def analyze(
 
     The transcript goes on to the Optimizer, so that it sees the very cases. None where no reply came.
     """
+    told = await _ask(llm, method, list(enumerate(cases, start=1)), draw)
+    if not told:
+        return None
+    failed_cases, texts = zip(*(read_feedback(reply) for _, reply in told), strict=True)
+    # Of several parts the Optimizer sees the cases of the longest one, and what was said of all.
+    question = max((question for question, _ in told), key=lambda question: len(question[-1].content))
+    replies = "\n\n".join(reply for _, reply in told)
+    transcript = (*question, Message("assistant", replies))
+    return Feedback(tuple(chain.from_iterable(failed_cases)), "\n\n".join(texts), transcript)
+
+
+async def _ask(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> list[Told]:
+    """The question about all cases and its reply; of what the server refuses, those of halves, down to single cases."""
     blocks = joined(
-        trajectory_block(case_id, trajectory, describe(trajectory, finding))
-        for case_id, (trajectory, finding) in enumerate(cases, start=1)
+        trajectory_block(case_id, trajectory, describe(trajectory, finding)) for case_id, (trajectory, finding) in cases
     )
     question = user(fill("analyze", method=method.text, cases=blocks))
     completion = await llm.complete("analyze", question, draw)
-    if not completion.text:
-        return None
-    failed_cases, text = read_feedback(completion.text)
-    return Feedback(failed_cases, text, (*question, Message("assistant", completion.text)))
+    if completion.failure == "length":
+        log.warning("an analysis was cut: raise max_tokens of --optim-llm-config, or the server's context")
+    if completion.text:
+        return [(question, completion.text)]
+    if completion.failure not in IN_HALVES:
+        return []
+    if len(cases) == 1:
+        row = cases[0][1][0].seed.id
+        log.warning("the trajectory of row %d is not analyzed: %s: %s", row, completion.failure, completion.said or "")
+        return []
+    half = len(cases) // 2
+    parts = await together(*(_ask(llm, method, part, draw) for part in (cases[:half], cases[half:])))
+    return list(chain.from_iterable(parts))

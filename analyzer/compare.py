@@ -3,15 +3,16 @@
 It tells methods apart whose failure rates are equal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from random import Random
 
-from analyzer.cases import clip, joined
+from analyzer.asking import ask_about
+from analyzer.cases import context_lines, joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
 from utils.prompts import case_block, fill, user
 from utils.replies import read_comparison
-from utils.schema import Trajectory
+from utils.schema import Completion, Trajectory
 
 PAIRS_PER_CALL = 10
 
@@ -28,13 +29,18 @@ async def compare(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:
 
 
 async def _compare_group(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:
-    blocks, candidate_place = [], {}
+    blocks, candidate_place = {}, {}
     for case_id, (incumbent, candidate) in enumerate(pairs, start=1):
         candidate_first = Random(f"{order_seed}:{incumbent.seed.id}").random() < 0.5
         candidate_place[case_id] = "first" if candidate_first else "second"
         first, second = (candidate, incumbent) if candidate_first else (incumbent, candidate)
         lines = [("Seed", incumbent.seed.text), ("First", first.final), ("Second", second.final)]
-        blocks.append(case_block(case_id, [(name, clip(text)) for name, text in lines]))
-    completion = await llm.complete("compare", user(fill("compare", cases=joined(blocks))))
-    better = read_comparison(completion.text, len(pairs))
+        shown_lines = [(name, shown(text)) for name, text in lines]
+        blocks[case_id] = case_block(case_id, [*context_lines(incumbent.seed), *shown_lines])
+
+    async def ask(case_ids: Collection[int], draw: int) -> Completion:
+        cases = joined(blocks[case_id] for case_id in case_ids)
+        return await llm.complete("compare", user(fill("compare", cases=cases)), draw)
+
+    better, _ = await ask_about(blocks, ask, read_comparison, tries=1)
     return sum(1 if place == candidate_place[case_id] else -1 for case_id, place in better.items() if place != "tie")

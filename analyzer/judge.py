@@ -3,31 +3,31 @@
 Rules see only bad answers; whether a rewrite is harder, solvable and complete takes a reader.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 
+from analyzer.asking import ask_about
 from analyzer.cases import joined, rewrite_block
 from utils.llm import LLM
 from utils.prompts import fill, user
 from utils.replies import read_findings
-from utils.schema import UNJUDGED, Finding, Trajectory
+from utils.schema import Completion, Finding, Trajectory
 
-TRIES = 3  # how often a case is asked for that is missing or unreadable, before it stays unscored
+log = logging.getLogger(__name__)
 
 
 async def judge(llm: LLM, cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
     """One finding per case; keys are the positions in the group, from 1, and stay the same when asked again.
 
-    A case that no reply judges readably is `UNJUDGED`, never passed silently.
+    A case that no reply judges readably is unscored, with a note that says why, never passed silently.
     """
-    findings: dict[int, Finding] = {}
-    for draw in range(TRIES):
-        missing = [case_id for case_id in cases if case_id not in findings]
-        if not missing:
-            break
-        blocks = joined(rewrite_block(case_id, cases[case_id]) for case_id in missing)
-        completion = await llm.complete("judge", user(fill("judge", cases=blocks)), draw)
-        if completion.failure == "unavailable":
-            break
-        read = read_findings(completion.text, max(missing))
-        findings |= {case_id: read[case_id] for case_id in missing if case_id in read}
-    return {case_id: findings.get(case_id, UNJUDGED) for case_id in cases}
+
+    async def ask(case_ids: Collection[int], draw: int) -> Completion:
+        blocks = joined(rewrite_block(case_id, cases[case_id]) for case_id in case_ids)
+        return await llm.complete("judge", user(fill("judge", cases=blocks)), draw)
+
+    findings, unjudged = await ask_about(cases, ask, read_findings)
+    for case_id, why in unjudged.items():
+        log.warning("the rewrite of row %d stays unjudged: %s", cases[case_id].seed.id, why)
+    read = findings | {case_id: Finding(None, why) for case_id, why in unjudged.items()}
+    return {case_id: read[case_id] for case_id in cases}

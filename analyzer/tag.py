@@ -5,23 +5,24 @@ instruction and 1.95 different tags per instruction, evolved by Evol-Instruct 4.
 computes these figures. Figures of different tagging models are not comparable, nor are those of the paper with them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import nsmallest
 from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from analyzer.cases import clip, joined
+from analyzer.asking import ask_about
+from analyzer.cases import joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
 from utils.measures.sample import rank
 from utils.measures.tags import Tags, fold, merge_similar
 from utils.prompts import case_block, fill, user
 from utils.replies.cases import Case, read_cases
+from utils.schema import Completion
 
 GROUP = 10
-TRIES = 3  # how often a case is asked for that is missing or unreadable, before it stays untagged
 MOST = 30  # tags that one instruction can bear; a reply with more has run away
 
 
@@ -47,17 +48,12 @@ def sample_ids(ids: Iterable[int], size: int, seed: int) -> list[int]:
 
 async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:
     cases = dict(enumerate(group, start=1))
-    found: dict[int, tuple[str, ...]] = {}
-    for draw in range(TRIES):
-        missing = [case_id for case_id in cases if case_id not in found]
-        if not missing:
-            break
-        blocks = joined(case_block(case_id, [("Instruction", clip(cases[case_id]))]) for case_id in missing)
-        completion = await llm.complete("tag", user(fill("tag", cases=blocks)), draw)
-        if completion.failure == "unavailable":
-            break
-        read = read_tags(completion.text, max(missing))
-        found |= {case_id: read[case_id] for case_id in missing if case_id in read}
+
+    async def ask(case_ids: Collection[int], draw: int) -> Completion:
+        blocks = joined(case_block(case_id, [("Instruction", shown(cases[case_id]))]) for case_id in case_ids)
+        return await llm.complete("tag", user(fill("tag", cases=blocks)), draw)
+
+    found, _ = await ask_about(cases, ask, read_tags)
     return [found.get(case_id) for case_id in cases]
 
 

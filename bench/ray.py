@@ -1,11 +1,12 @@
 """Rows per second on a Ray cluster of 1, 2 and 4 nodes of one CPU each, all on this machine, against the local engine.
 
     python -m bench.ray [--rows 10000] [--nodes 1 2 4] [--batch-size 32] [--latency 0.0] [--offline] [--max-overlap 1]
+    python -m bench.ray --coordinator     calls per second through the coordinator alone
 
 Zero latency and tiny texts: what is measured is the program. Start-up (Ray itself, its workers) is taken out as the
 difference to a run of a tenth of the rows. Peak memory is that of the driver's process, whose start alone takes some
 190 MiB (ray.data and what it imports): what matters is how it grows. The local engine writes one Parquet file, the
-cluster a folder of partitions. `--offline` puts the rule-based LLM into the workers in place of a server; then what
+cluster a folder of them. `--offline` puts the rule-based LLM into the workers in place of a server; then what
 remains is reading, rules, journal and writing.
 
 On a machine with fewer CPUs than nodes the nodes share them, and with the server too: then the figures show overhead,
@@ -14,11 +15,18 @@ not scaling. With a latency (seconds, the median of a log-normal one) they show 
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.harness import Measured, run_main, server, table, write_seeds
+from utils.concurrency import for_each
+from utils.journal import Journal, request_key
+from utils.ledger import Ledger
+from utils.schema import Completion, Message, Request, Sampling, Usage
 
 
 def measured(rows: int, options: argparse.Namespace, *engine: str) -> Measured:
@@ -57,6 +65,43 @@ def on_cluster(nodes: int, rows: int, options: argparse.Namespace) -> list[str]:
         cluster.shutdown()
 
 
+class Asker:
+    """A worker that does nothing but look answers up and record them, many at once."""
+
+    def __init__(self, coordinator: Any) -> None:
+        from generator.scale_out.coordinator import Calls
+
+        self._calls = Calls(coordinator)
+
+    async def ask(self, name: str, calls: int, at_once: int) -> None:
+        async def one(number: int) -> None:
+            request = Request("evolve", "m", (Message("user", f"{name} {number} " + "word " * 400),), Sampling(), "0")
+            key = request_key(request)
+            if await self._calls.get(request, key) is None:
+                await self._calls.put(request, Completion("word " * 300, None, Usage(400, 300)), key)
+
+        await for_each(range(calls), one, at_once)
+
+
+def coordinator_speed(workers: int, calls: int, at_once: int) -> list[str]:
+    """Calls per second (look-up and record) of so many workers together, and what one costs the coordinator."""
+    import ray
+
+    from generator.scale_out import connected
+    from generator.scale_out.coordinator import Coordinator
+
+    with tempfile.TemporaryDirectory() as folder, connected("local"):
+        coordinator = ray.remote(Coordinator).options(num_cpus=0).remote()
+        ray.get(coordinator.open.remote(partial(Journal, Path(folder, "journal.sqlite")), {}, Ledger()))
+        askers = [ray.remote(Asker).options(num_cpus=0).remote(coordinator) for _ in range(workers)]
+        ray.get([asker.ask.remote("warm", 10, 10) for asker in askers])
+        started, worked = time.monotonic(), ray.get(coordinator.__ray_call__.remote(lambda _: time.process_time()))
+        ray.get([asker.ask.remote(str(number), calls, at_once) for number, asker in enumerate(askers)])
+        passed = time.monotonic() - started
+        worked = ray.get(coordinator.__ray_call__.remote(lambda _: time.process_time())) - worked
+        return [str(workers), f"{workers * calls / passed:.0f}", f"{1000 * worked / (workers * calls):.2f}"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000])
@@ -66,7 +111,12 @@ def main() -> None:
     parser.add_argument("--max-overlap", type=float, default=1)
     parser.add_argument("--offline", action="store_true")
     parser.add_argument("--no-local", action="store_true", help="the cluster alone, for sizes that take hours")
+    parser.add_argument("--coordinator", action="store_true", help="calls per second through the coordinator alone")
     options = parser.parse_args()
+    if options.coordinator:
+        head = ("workers", "calls/s", "CPU ms of the coordinator per call")
+        table("The coordinator", head, [coordinator_speed(workers, 2_000, 64) for workers in (1, 2, 4)])
+        return
     for rows in options.rows:
         runs: list[Callable[[], list[str]]] = []
         if not options.no_local:

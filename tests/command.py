@@ -52,10 +52,10 @@ def start(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **o
     )
 
 
-def finish(process: subprocess.Popen[str]) -> Ran:
+def finish(process: subprocess.Popen[str], timeout: float = TIMEOUT) -> Ran:
     """Wait for the command. A traceback is a bug, whatever else a test looks for."""
     try:
-        out, err = process.communicate(timeout=TIMEOUT)
+        out, err = process.communicate(timeout=timeout)
     except BaseException:
         process.kill()
         process.communicate()

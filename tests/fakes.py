@@ -83,7 +83,7 @@ class Act:
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
-    manner: Literal["reply", "reset", "cut", "hang"] = "reply"
+    manner: Literal["reply", "reset", "cut", "hang", "raw"] = "reply"
     delay: float = 0.0
 
     def after(self, seconds: float) -> "Act":
@@ -97,6 +97,13 @@ RESET = Act(manner="reset")  # the connection is reset before a byte of the repl
 CUT = Act(body=b'{"choices": [{"mess', manner="cut")  # the connection is reset in the middle of the reply
 HANG = Act(manner="hang")  # no reply until the server is closed
 EMPTY_BODY = Act()
+
+
+def on_the_wire(content: bytes) -> Act:
+    """These very bytes in the place of a reply, and then the end of the connection."""
+    return Act(body=content, manner="raw")
+
+
 MALFORMED = Act(body=b'{"choices": [{"message": {"content": "half')
 
 
@@ -151,6 +158,7 @@ class _State:
     most_in_flight: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
+    models: tuple[str, ...] | None = None
 
     def begin(self, request: Received) -> Act:
         with self.lock:
@@ -168,13 +176,18 @@ class MisbehavingServer:
     """An OpenAI-compatible server on a free loopback port, open while entered.
 
     `script` is a sequence of acts, one a request (then `otherwise`), or a function of the request. Requests
-    are recorded in `received`.
+    are recorded in `received`. `models` are what GET /models lists; None: it answers 404.
     """
 
-    def __init__(self, script: Iterable[Act] | Callable[[Received], Act] = (), otherwise: Act | None = None) -> None:
+    def __init__(
+        self,
+        script: Iterable[Act] | Callable[[Received], Act] = (),
+        otherwise: Act | None = None,
+        models: tuple[str, ...] | None = None,
+    ) -> None:
         otherwise = otherwise or answered()
         acts = iter(()) if callable(script) else iter(script)
-        self._state = _State(script if callable(script) else lambda _: next(acts, otherwise))
+        self._state = _State(script if callable(script) else lambda _: next(acts, otherwise), models=models)
         handler = type("Handler", (_Handler,), {"state": self._state})
         self._server = _Listener(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
@@ -239,6 +252,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._break_off(act)
 
+    def do_GET(self) -> None:
+        models = self.state.models
+        listed = json.dumps({"data": [{"id": name} for name in models or ()]}).encode()
+        self._reply(Act(404 if models is None else 200, listed), len(listed))
+
     def _reply(self, act: Act, promised: int) -> None:
         self.send_response(act.status)
         for name, value in (("Content-Type", "application/json"), ("Content-Length", str(promised)), *act.headers):
@@ -248,6 +266,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _break_off(self, act: Act) -> None:
+        if act.manner == "raw":
+            self.wfile.write(act.body)
+            self.wfile.flush()
+            self.close_connection = True
+            return
         if act.manner == "cut":
             self._reply(act, len(act.body) + 100)
         # Lingering for 0 seconds makes the kernel send RST instead of FIN.

@@ -1,29 +1,33 @@
 """The final run on a real Ray cluster of three nodes on this machine: same rows, whatever dies on the way."""
 
 import asyncio
+import gzip
 import json
 import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from subprocess import Popen
 
 import pytest
 
 from tests.builders import seeds as seeds_of
-from tests.command import failed, finish, run, start
+from tests.command import Ran, failed, finish, start
 from tests.fakes import Act, MisbehavingServer, Received, dead_url
 from tests.hub_stub import HubStub, Repo
 from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
-from utils.dataset import SeedSource
-from utils.journal import request_key
+from utils.config import RunConfig
+from utils.journal import Journal
 from utils.ledger import Ledger
-from utils.results import outcome_record, parquet_bytes, parquet_rows
+from utils.llm import Recorder
+from utils.results import outcome_record, parquet_bytes, parquet_rows, set_near_copies_aside
 from utils.schema import (
     PASSED,
     Answer,
@@ -43,10 +47,12 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 from generator import scale_out as engine  # isort: skip - before all of Ray, whose settings it makes
 from ray import cloudpickle
 from ray.cluster_utils import Cluster as Machines
+from ray.data import DataContext
 
-from generator.scale_out import final_run, publish
+from generator.scale_out import near_copies
 
 ROWS = 200
+LIMIT = 300.0  # seconds; on a busy machine Ray takes many times what it needs
 FINAL = ("--max-steps", "0", "--no-report", "--batch-size", "12")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # tests are not shipped to workers
 
@@ -102,27 +108,29 @@ def on(machines: Machines) -> tuple[str, ...]:
     return ("--engine", "ray", "--ray-address", machines.address)
 
 
+def run(folder: Path, *words: object, env: Mapping[str, str] | None = None) -> Ran:
+    return finish(start(folder, *words, env=env), LIMIT)
+
+
 def finished(folder: Path) -> int:
-    return len(list(folder.glob("x.run/done/*.json")))
+    """Groups that are written: of so few, each in a file of its own."""
+    return len(list(folder.glob("x.run/rows/*.parquet")))
 
 
 def wait_until(driver: Popen, holds: Callable[[], bool]) -> None:
     """Until it holds, which it has to while `driver` still runs."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + LIMIT
     while not holds():
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < limit, "waited in vain"
         time.sleep(0.02)
 
 
-def keys_of(wanted: Counter[str]) -> set[str]:
-    """The keys under which the answers to these requests are recorded."""
-    keys = set()
-    for body in map(json.loads, wanted):
-        messages = tuple(Message(turn["role"], turn["content"]) for turn in body["messages"])
-        sampling = Sampling(body.get("temperature"), body.get("top_p"), None, 7)
-        keys.add(request_key(Request("evolve", body["model"], messages, sampling, str(body["seed"] - 7))).hex())
-    return keys
+def request_of(body: dict) -> Request:
+    """What a server was asked, as it is recorded."""
+    messages = tuple(Message(turn["role"], turn["content"]) for turn in body["messages"])
+    sampling = Sampling(body.get("temperature"), body.get("top_p"), None, 7)
+    return Request("evolve", body["model"], messages, sampling, str(body["seed"] - 7))
 
 
 def asked(*servers: MisbehavingServer) -> Counter[str]:
@@ -214,7 +222,7 @@ def test_from_an_object_store_to_an_object_store(machines, variables, local, tmp
         at_death = len(one.received)
         wait_until(driver, lambda: len(one.received) > at_death + 60)
         driver.send_signal(signal.SIGTERM)
-        assert "all answers are kept" in failed(finish(driver), 130)
+        assert "all answers are kept" in failed(finish(driver, LIMIT), 130)
         ran = run(tmp_path, *words, env=variables)
     assert ran.code == 0, ran.err
     assert f"-> {root}/out/x.parquet" in ran.out
@@ -231,7 +239,12 @@ def test_from_an_object_store_to_an_object_store(machines, variables, local, tmp
 
     assert sorted(stored("out/x.parquet"), key=by_id) == records_of(reference / "x.json")
     assert sorted(stored("out/x.run/rejects"), key=by_id) == records_of(reference / "x.run/rejects.jsonl")
-    assert {record["key"] for record in stored("out/x.run/journal")} == keys_of(wanted)
+    with closing(Journal(None)) as journal:  # as the store has it, which is what is left where a disk is lost
+        for name in store.names("out/x.run/journal"):
+            (tmp_path / "segment").write_bytes(gzip.decompress(store.read(name)))
+            journal.load(tmp_path / "segment")
+        assert len(journal) == len(wanted)
+        assert all(journal.get(request_of(json.loads(body))) for body in wanted)
     assert "out/x.parquet/_SUCCESS" in store.names("out")
     assert_same_counts(tmp_path, reference)
     assert not (tmp_path / "x.parquet").exists()
@@ -250,21 +263,38 @@ def test_what_cannot_be_reached_or_used_is_one_line(seeds, tmp_path):
         assert "takes the partitions of --save-path NAME.parquet" in failed(ran, 2)
 
 
+def test_what_one_engine_has_begun_the_other_ends(machines, local, seeds, tmp_path):
+    """Whichever asks: no answer is asked for twice, and all of them are in the one journal."""
+    reference, wanted = local
+    with MisbehavingServer(offline_reply) as server:
+        words = flags(seeds, "x.json", server.url)
+        assert run(tmp_path, *words, "--max-calls", "150").code == 5
+        assert run(tmp_path, *words, *on(machines), "--max-calls", "150").code == 5
+        assert len(server.received) == 300
+        ran = run(tmp_path, *words, "--export-journal", "all.jsonl")
+        assert ran.code == 0, ran.err
+        assert asked(server) == wanted
+    assert_same(tmp_path, reference)
+    ran = run(tmp_path, *words, *on(machines), "--replay", "all.jsonl", "--save-path", "y.json")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "y.json").read_bytes() == (reference / "x.json").read_bytes()
+
+
 # --- Without the rest of the program ----------------------------------------------------------------
 
-POISON, SLEEPY = "Name 9 rivers.", "Name 17 rivers."
+POISON, SLEEPY = "Name 9 rivers.", "Name 27 rivers."
 
 
-def rewrite_of(seed: SeedInstruction) -> str:
-    """Every third row becomes what the row before it has become."""
-    number = seed.id if seed.id % 3 else seed.id - 1
-    return " ".join(f"{word}{number}" for word in ("alpha", "beta", "gamma", "delta", "epsilon"))
+def record_of(seed: SeedInstruction, text: str) -> list:
+    """The record of a seed that became `text`."""
+    trajectory = Trajectory(seed, (Rewrite(text, "m"),))
+    return outcome_record(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a")), "m")
 
 
-def hands_of(slept: Path) -> engine.Hands:
+def worker_of(slept: Path) -> engine.GroupWorker:
     """Work that kills its process at one row, and blocks it at another the first time."""
 
-    async def work(group):
+    async def evolve(group):
         if any(seed.text == POISON for seed in group):
             os._exit(1)
         if any(seed.text == SLEEPY for seed in group) and not slept.exists():
@@ -272,76 +302,82 @@ def hands_of(slept: Path) -> engine.Hands:
             time.sleep(1000)
         rows = []
         for seed in group:
-            trajectory = Trajectory(seed, (Rewrite(rewrite_of(seed), "m"),))
-            rows.append((seed.id, outcome_record(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a")), "m")))
+            rows.append((seed.id, record_of(seed, f"{seed.text} Why?")))
         return rows
 
     async def drain():
         """Nothing is under way."""
 
-    return engine.Hands(work, drain, lambda row_id: row_id)
+    return engine.GroupWorker(evolve, drain)
 
 
 @pytest.fixture
-def scaled(machines, tmp_path) -> Callable[[Path], tuple[engine.Published, Counter, dict[int, list]]]:
-    """Runs forty seeds through the cluster, and touches `opened` where there is work to do. No other process sees the
-    folders of the run. Gives what was published, what was told, and the gathered rows by key.
+def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, dict[int, list]]]:
+    """Runs fifty seeds through the cluster, and touches `opened` where there is work to do. Gives what was told, and
+    the rows by key.
     """
-    (tmp_path / "seeds.jsonl").write_text(lines_of([seed.text for seed in seeds_of(40)]))
 
-    def scale(opened: Path) -> tuple[engine.Published, Counter, dict[int, list]]:
+    (tmp_path / "x.run").mkdir()
+    monkeypatch.setattr(RunConfig, "longest_silence", 20.0)
+    # Else a machine that is slow to start actors would be silent for as long.
+    monkeypatch.setattr(DataContext.get_current(), "wait_for_min_actors_s", LIMIT)
+
+    def evolve(opened: Path) -> tuple[Counter, dict[int, list]]:
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
 
-        def build(workers: int, requests: int | None):
+        def build(config: RunConfig, journal: Recorder, ledger: Ledger) -> engine.GroupWorker:
             opened.touch()
-            return lambda journal, ledger: hands_of(slept)
+            return worker_of(slept)
 
-        work = engine.Work(
-            build=build,
-            fingerprint="a test",
-            requests=8,
-            rows_of_seed=1,
-            ledger=Ledger(),
-            key_of=lambda row_id: row_id,
-            done=lambda rows, lost: told.update(rows=rows, lost=lost),
-        )
-        cluster = engine.Cluster(machines.address, (), tmp_path / "journal.sqlite")
-        here = cluster.place
-        cluster.place = lambda root: replace(here(root), mark="a folder that no other process sees")
-        (tmp_path / "x.run").mkdir(exist_ok=True)
-        roots = (str(tmp_path / "x.run"), str(tmp_path / "x.run/result"))
+        def done(rows: int, lost: int) -> None:
+            told.update(rows=rows, lost=lost)
 
-        async def running() -> engine.Published:
-            sources = [SeedSource(str(tmp_path / "seeds.jsonl"))]
-            with await engine.read_seeds(cluster, sources, roots[0], tmp_path) as found:
-                return await engine.scale_out(found, work, roots, 0.7, rows)
+        config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
+        final_run = engine.FinalRun(config, build, ["m"], Ledger(), done)
+        with Spool(tmp_path / "rows") as rows, engine.connected(machines.address):
+            running = engine.evolve_on_ray(seeds_of(50), final_run, str(tmp_path / "x.run"), rows)
+            asyncio.run(asyncio.wait_for(running, LIMIT))
+            return told, dict(rows.items())
 
-        with Spool(tmp_path / "rows") as rows:
-            published = asyncio.run(asyncio.wait_for(running(), 120))
-            return published, told, dict(rows.items())
-
-    return scale
+    return evolve
 
 
-def test_a_row_that_crashes_workers_is_rejected_silence_is_ended_and_all_is_done_once(scaled, tmp_path, monkeypatch):
-    """On nodes that see no folder in common, and write by way of the driver."""
-    monkeypatch.setattr(final_run, "SILENCE", 5.0)
-    monkeypatch.setattr(publish, "SEEDS_OF_SHARD", 15)  # two shards for the near copies
-    published, told, rows = scaled(tmp_path / "opened")
-    crashed = {7}
-    copies = {n for n in range(3, 40, 3) if n - 1 not in crashed} - crashed
+def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again_and_all_is_done_once(
+    evolved, tmp_path
+):
+    told, rows = evolved(tmp_path / "opened")
     reasons = {key: record["reason"] for key, (kind, record) in rows.items() if kind == "eliminated"}
-    assert reasons == dict.fromkeys(copies, "near_copy") | dict.fromkeys(crashed, "crashed")
+    assert reasons == dict.fromkeys(range(10), "crashed")  # the whole group of ten
+    assert sorted(rows) == list(range(50))
     assert (tmp_path / "slept").exists()
     assert (tmp_path / "opened").exists()
-    assert (told["rows"], told["lost"]) == (40, 1)
-    assert published.tally.by_reason("eliminated") == Counter(reasons.values())
-    evolved, rejected = list(published.evolved()), list(published.rejected())
-    assert [record["id"] for record in evolved] == sorted(set(range(40)) - set(reasons))
-    assert [record["id"] for record in rejected] == sorted(reasons)
+    assert (told["rows"], told["lost"]) == (50, 10)
 
-    again, told, rows_again = scaled(tmp_path / "opened again")
+    again, rows_again = evolved(tmp_path / "opened again")
+    assert rows_again == rows
     assert not (tmp_path / "opened again").exists()
-    assert (list(again.evolved()), list(again.rejected())) == (evolved, rejected)
-    assert (rows_again, told["rows"], again.tally) == (rows, 40, published.tally)
+    assert (again["rows"], again["lost"]) == (50, 10)
+
+
+WORDS = [f"word{number}" for number in range(40)]
+
+
+def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(machines, tmp_path, monkeypatch):
+    monkeypatch.setattr(near_copies, "ON_DRIVER", 0)
+    monkeypatch.setattr(near_copies, "IN_A_SHARD", 7)
+    random = Random(12)
+    seeds = [replace(seed, text=" ".join(random.choices(WORDS, k=10))) for seed in seeds_of(30)]
+    new = [
+        " ".join([*random.choice(seeds).text.split()[: random.randrange(6, 11)], *random.choices(WORDS, k=2)])
+        for _ in seeds
+    ]
+    with Spool(tmp_path / "one") as one, Spool(tmp_path / "other") as other:
+        for rows in (one, other):
+            rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
+        set_near_copies_aside(one, seeds, 0.7)
+        with engine.connected(machines.address):
+            asyncio.run(engine.drop_near_copies(other, seeds, 0.7))
+        assert list(other.items()) == list(one.items())
+        kinds = Counter(kind for _, (kind, _) in one.items())
+        assert min(kinds["evolved"], kinds["eliminated"]) > 3

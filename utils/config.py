@@ -7,23 +7,34 @@ those that only change how fast or how loud (`RunConfig.determining`).
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from utils.errors import ConfigError, EndpointError
-from utils.schema import Sampling
+from utils.schema import Sampling, as_extra
 from utils.storage import holds_password, is_url
 
 EVOL_INSTRUCT = "evol-instruct"
 DEEPSEEK_URL = "https://api.deepseek.com"
+DEEPSEEK_MODEL = "deepseek-flash"
 DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
 SUFFIXES = (".json", ".jsonl", ".parquet")
 
@@ -42,7 +53,7 @@ class LLMConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: Annotated[str, Field(min_length=1)] = "deepseek-reasoner"
+    model: Annotated[str, Field(min_length=1)] = DEEPSEEK_MODEL
     # Given more than once, or with commas: several servers of one model.
     base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$")] = DEEPSEEK_URL
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
@@ -59,6 +70,16 @@ class LLMConfig(BaseModel):
     price_cached: Annotated[Decimal, Field(ge=0)] | None = None
     rpm: Annotated[float, Field(gt=0)] | None = None
     tpm: Annotated[float, Field(gt=0)] | None = None
+    outage_minutes: Annotated[float, Field(gt=0)] = 10.0
+    service_tier: Annotated[str, Field(min_length=1)] | None = None
+    # Whatever else a server wants in the body: `extra.NAME=VALUE`, where dots in NAME nest.
+    extra: dict[str, Any] = {}
+
+    @field_validator("base_url")
+    @classmethod
+    def _to_the_endpoint(cls, value: str) -> str:
+        """Without what is appended to it anyway: the whole address of an endpoint is what documentation shows."""
+        return ",".join(map(_without_endpoint, value.split(",")))
 
     @property
     def base_urls(self) -> tuple[str, ...]:
@@ -74,7 +95,16 @@ class LLMConfig(BaseModel):
             None if top_p == "none" else top_p,
             self.max_tokens,
             self.seed,
+            as_extra(self.extra) if self.extra else None,
         )
+
+    def of_endpoint(self) -> str:
+        """All that is set about the endpoint and what it is asked, as JSON: a refusal holds only while it is the same.
+
+        What merely says how it is reached, or what it costs, is left out.
+        """
+        settings = self.model_dump(mode="json", exclude=LLM_HOW_REACHED, exclude_defaults=True)
+        return json.dumps({"base_url": self.base_url, **settings}, sort_keys=True)
 
     def api_key(self) -> str:
         """The key from the environment; `api_key_env=none` says that the server takes none.
@@ -104,8 +134,21 @@ class LLMConfig(BaseModel):
         return (fresh * full + cached_tokens * cached + output_tokens * out) / 1_000_000
 
 
+def _without_endpoint(base_url: str) -> str:
+    address = urlsplit(base_url)
+    return urlunsplit(address._replace(path=address.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")))
+
+
 def _test_run(value: Any) -> Any:
     return {"true": 1, "false": 0}.get(str(value).lower(), value)
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except (LookupError, ValueError) as exc:
+        raise ValueError("give the name of a text encoding: cp949, utf-16, cp1252 …") from exc
+    return name
 
 
 def _by_comma(value: Any) -> Any:
@@ -123,6 +166,9 @@ class RunConfig(BaseModel):
     instruction_field: str | None = None
     response_field: str | None = None
     input_field: str | None = None
+    turn: Literal["last", "first", "all"] = "last"
+    keep_columns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_by_comma)] = ()
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
     train_size: Annotated[int, Field(ge=1)] = 20
     dev_size: Annotated[int, Field(ge=1)] = 50
     seed: int = 42
@@ -165,6 +211,7 @@ class RunConfig(BaseModel):
     tag: bool = False
     tag_size: Annotated[int, Field(ge=1)] = 100
     export: Literal["alpaca", "messages", "sharegpt"] | None = None
+    reasoning: Literal["field", "think", "drop"] | None = None
     push_to_hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     fresh: bool = False
 
@@ -174,10 +221,16 @@ class RunConfig(BaseModel):
             raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.result.name!r}")
         if self.data_path and self.explore:
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
+        if self.data_path and os.path.abspath(self.data_path) == os.path.abspath(self.save_path):
+            raise ValueError("--save-path is the seed set itself, which it would replace: name another file")
         if self.data_path and holds_password(self.data_path):
             raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
         if not self.data_path and not self.explore and not self.offline:
             raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
+        if self.reasoning and not self.export:
+            raise ValueError("--reasoning needs --export: it says how an export writes the thoughts")
+        if self.reasoning == "field" and self.export != "messages":
+            raise ValueError(f"--reasoning field needs --export messages: {self.export} has no such field")
         self._check_engine()
         for name in ("evol", "optim"):
             config: LLMConfig = getattr(self, f"{name}_llm_config")
@@ -201,8 +254,6 @@ class RunConfig(BaseModel):
             raise ValueError("--push-to-hub with --engine ray needs one file: a --save-path in .json or .jsonl")
         if self.ray_address and self.ray_address.startswith("ray://"):
             raise ValueError("--ray-address ray:// is Ray Client: start this on a node of the cluster, with HOST:PORT")
-        if self.replay or self.export_journal:
-            raise ValueError("--replay and --export-journal need --engine local: on Ray, answers are kept by partition")
         if find_spec("ray") is None:
             raise ValueError(
                 "--engine ray needs Ray: install requirements-ray.txt with the pip of this Python (.venv/bin/pip)"
@@ -215,7 +266,7 @@ class RunConfig(BaseModel):
 
     @property
     def in_partitions(self) -> bool:
-        """Is the result a folder of Parquet files, written by many machines?"""
+        """Is the result a folder of Parquet files, as those who work on clusters want it?"""
         return self.engine == "ray" and self.result.suffix == ".parquet"
 
     @property
@@ -224,7 +275,7 @@ class RunConfig(BaseModel):
         return self.on_store(self.run_folder / ("rejects" if self.in_partitions else "rejects.jsonl"))
 
     def on_store(self, path: Path) -> str:
-        """Where files that many machines write stand for `path`, which is the result, or lies beside it or below."""
+        """Where the large files of a cluster stand for `path`, which is the result, or lies beside it or below."""
         if not is_url(self.save_path):
             return str(path)
         return f"{self.save_path.rpartition('/')[0]}/{path.relative_to(self.result.parent).as_posix()}"
@@ -239,11 +290,6 @@ class RunConfig(BaseModel):
         kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
         return kept and self.generations > 0
 
-    @property
-    def rows_of_seed(self) -> int:
-        """Rows that one seed becomes."""
-        return max(1, self.generations) if self.keeps_generations else 1
-
     def row_key(self, row_id: int, generation: int | None) -> int:
         """Rows by id, then by generation where these are kept."""
         return row_id * max(1, self.generations) + (generation or 1) - 1
@@ -252,6 +298,12 @@ class RunConfig(BaseModel):
     def groups_at_once(self) -> int:
         """Groups of ten rows under way: enough that the endpoint never waits for a slow row."""
         return 64 if self.batch_size == "auto" else max(4, self.batch_size)
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds in which honest work brings forth a group of rows: six calls of it, and an outage waited for."""
+        llms = (self.evol_llm_config, self.optim_llm_config)
+        return max(600.0, *(6 * llm.timeout + 60 * llm.outage_minutes for llm in llms))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -268,11 +320,6 @@ class RunConfig(BaseModel):
             shares[name] = config.model_copy(update={rate: value and value / workers for rate, value in rates.items()})
         return self.model_copy(update=shares)
 
-    def of_final_run(self) -> dict[str, Any]:
-        """The settings that change the records of the final run, besides its methods and the filter at its end."""
-        settings = self.determining()
-        return {name: settings[name] for name in (*OF_FINAL_RUN, *LLM_FLAGS)}
-
     def determining(self) -> dict[str, Any]:
         """The settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
@@ -282,17 +329,17 @@ class RunConfig(BaseModel):
 
 
 LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
-OF_FINAL_RUN = ("seed", "offline", "breadth", "keep_generations", "judge", "generations", "attempts")
 HOW_NOT_WHAT = {
     *("engine", "ray_address"),
     *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),
-    *("log_format", "lang", "no_report", "tag", "tag_size", "export", "push_to_hub"),
+    *("log_format", "lang", "no_report", "tag", "tag_size", "export", "reasoning", "push_to_hub"),
     *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
 }
-LLM_HOW_NOT_WHAT = {
-    *("api_key_env", "timeout", "max_retries", "price_in", "price_out", "price_cached", "rpm", "tpm"),
-    "max_tokens_field",
+LLM_HOW_REACHED = {
+    *("timeout", "max_retries", "price_in", "price_out", "price_cached", "rpm", "tpm", "outage_minutes"),
+    "service_tier",
 }
+LLM_HOW_NOT_WHAT = {*LLM_HOW_REACHED, "api_key_env", "max_tokens_field"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -313,14 +360,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     flag = parser.add_argument
     data = parser.add_argument_group("seeds")
-    data.add_argument(
-        "--data-path", metavar="NAME|FILE", help="Hub data set; or .json .jsonl .csv .parquet, one file, a glob, a URL"
-    )
+    kinds = ".jsonl .json .csv .tsv .parquet .arrow"
+    data.add_argument("--data-path", metavar="NAME|FILE", help=f"Hub data set; or file, folder, glob, URL of {kinds}")
     data.add_argument("--split", help="split of the data set (default: train, or the only one)")
     data.add_argument("--subset", help="configuration of the data set")
     data.add_argument("--instruction-field", metavar="COLUMN", help="default: instruction, or a chat column")
     data.add_argument("--response-field", metavar="COLUMN", help="default: response, if there is one")
-    data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in")
+    data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in; none: not")
+    data.add_argument("--turn", metavar="last|first|all", help="which user turn of a chat is the seed (last answered)")
+    data.add_argument("--keep-columns", metavar="A,B|all", help="columns that go through to the result, as extra")
+    data.add_argument("--encoding", metavar="NAME", help="of text files that are not UTF-8: cp949, utf-16, …")
     data.add_argument("--explore", metavar="DOMAIN", action="append", help="seeds from exploring a domain; repeatable")
     data.add_argument("--explore-depth", metavar="K", help="levels of sub-tasks (2)")
     data.add_argument("--explore-breadth", metavar="B,B", help="sub-tasks of a task, per level (8,6)")
@@ -356,7 +405,7 @@ def build_parser() -> argparse.ArgumentParser:
     final.add_argument("--engine", metavar="local|ray", help="where the final run runs (local)")
     final.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster; else one of this machine is started")
     llm = parser.add_argument_group("LLMs")
-    known = " ".join(LLMConfig.model_fields)
+    known = KNOWN_KEYS.replace(",", "")
     llm.add_argument("--evol-llm-config", nargs="+", metavar="KEY=VALUE", help=f"evolves and answers; {known}")
     llm.add_argument(
         "--optim-llm-config", nargs="+", metavar="KEY=VALUE", help="analyzes, optimizes, judges; same keys"
@@ -376,21 +425,89 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--tag", action="store_true", help="tag samples: complexity and diversity as in the paper")
     output.add_argument("--tag-size", metavar="N", help="rows that are tagged, of seeds and of evolved rows (100)")
     output.add_argument("--export", metavar="SHAPE", help="write alpaca, messages or sharegpt beside the result")
+    output.add_argument(
+        "--reasoning", metavar="field|think|drop", help="how --export writes thoughts (messages: field; else drop)"
+    )
     output.add_argument("--push-to-hub", metavar="ORG/NAME", help="upload the result as a private data set")
     output.add_argument("--fresh", action="store_true", help="set an earlier run folder aside and begin anew")
     return parser
 
 
-def _key_values(flag: str, words: Sequence[str]) -> dict[str, str]:
-    """`key=value` words, or one quoted string of them."""
-    values: dict[str, str] = {}
-    for number, word in enumerate((part for text in words for part in shlex.split(text)), start=1):
+def _key_values(flag: str, words: Sequence[str]) -> dict[str, Any]:
+    """`key=value` words, or one quoted string of them. Raises ConfigError for what is no such word."""
+    values: dict[str, Any] = {}
+    for number, word in enumerate((part for text in words for part in _words(text)), start=1):
         key, equals, value = word.partition("=")
         if not equals:  # not repeated: it may be a key
-            known = ", ".join(LLMConfig.model_fields)
-            raise ConfigError(f"{flag}: word {number} is not of the form key=value; known keys: {known}")
-        values[key] = f"{values[key]},{value}" if key == "base_url" and key in values else value
+            raise ConfigError(f"{flag}: word {number} is not of the form key=value; known keys: {KNOWN_KEYS}")
+        if key.startswith(EXTRA):
+            _set_extra(flag, values.setdefault("extra", {}), key, value)
+        else:
+            values[key] = f"{values[key]},{value}" if key == "base_url" and key in values else value
     return values
+
+
+EXTRA = "extra."
+KNOWN_KEYS = ", ".join(f"{EXTRA}NAME" if name == "extra" else name for name in LLMConfig.model_fields)
+HAVE_A_KEY = {"model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "service_tier"}
+NOT_TO_BE_SET = {
+    "messages": "the program writes the messages itself",
+    "stream": "replies are read whole",
+    "n": "several answers are several calls, told apart in the journal",
+}
+_JSON_VALUE = re.compile(r"(?:(?<=\s)|^)extra\.[^\s=]+=(?=[{\[\"])")
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words as a shell splits them, but for JSON behind `extra.NAME=`, whose quotes and blanks stay."""
+    position = 0
+    while found := _JSON_VALUE.search(text, position):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, found.end())
+        except (ValueError, RecursionError):
+            break
+        yield from shlex.split(text[position : found.start()])
+        yield text[found.start() : end]
+        position = end
+    yield from shlex.split(text[position:])
+
+
+def _set_extra(flag: str, extra: dict[str, Any], key: str, text: str) -> None:
+    """Set what `extra.a.b=text` names, JSON if it is JSON. Raises ConfigError where it cannot be meant."""
+    *outer, last = names = key.removeprefix(EXTRA).split(".")
+    if "" in names:
+        raise ConfigError(f"{flag}: {key} has an empty name; write {EXTRA}NAME=VALUE")
+    if names[0] in HAVE_A_KEY:
+        raise ConfigError(f"{flag}: {key}: {names[0]} has a key of its own; known keys: {KNOWN_KEYS}")
+    if names[0] in NOT_TO_BE_SET:
+        raise ConfigError(f"{flag}: {key} cannot be set: {NOT_TO_BE_SET[names[0]]}")
+    value = _json_or_text(flag, key, text)
+    for name in outer:
+        extra = extra.setdefault(name, {})
+        if not isinstance(extra, dict):
+            raise ConfigError(f"{flag}: {key}: {name} is set to a value of its own already; give one or the other")
+    known = extra.get(last)
+    if isinstance(known, dict) and isinstance(value, dict):
+        known.update(value)
+    elif isinstance(known, dict):
+        raise ConfigError(f"{flag}: {key}: fields within it are set already; give one or the other")
+    else:
+        extra[last] = value
+
+
+def _json_or_text(flag: str, key: str, text: str) -> Any:
+    def no_json(name: str) -> NoReturn:
+        raise ValueError(name)
+
+    try:
+        return json.loads(text, parse_constant=no_json)
+    except (ValueError, RecursionError):
+        if text.startswith(("{", "[")):
+            raise ConfigError(
+                f"{flag}: {key}: its value begins as JSON and is none; put the whole word in single quotes: "
+                f"'{key}={{\"name\": true}}'"
+            ) from None
+        return text
 
 
 # What is wrong with values that may hold a secret, which must not be repeated.
@@ -410,11 +527,11 @@ def _one_line(exc: ValidationError) -> str:
     flag = "--" + where[0].replace("_", "-")
     key = where[1] if len(where) > 1 and where[0].endswith("llm_config") else None
     if error["type"] == "extra_forbidden":
-        return f"{flag}: unknown key {key!r}; known keys: {', '.join(LLMConfig.model_fields)}"
+        return f"{flag}: unknown key {key!r}; known keys: {KNOWN_KEYS}"
     if key in IN_OTHER_WORDS:
         return f"{flag} {key}: {IN_OTHER_WORDS[key]}"
     given = str(error["input"])[:80]
-    known = f"; known keys: {', '.join(LLMConfig.model_fields)}" if key else ""
+    known = f"; known keys: {KNOWN_KEYS}" if key else ""
     return f"{flag}{f' {key}' if key else ''}: {given!r} does not fit: {message}{known}"
 
 

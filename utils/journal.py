@@ -3,7 +3,8 @@
 One SQLite file (`x.run/journal.sqlite`). A row is keyed by a hash of what determines the completion:
 model, messages, sampling fields and draw. `max_tokens` is kept beside the key, not in it: an answer
 that ended by itself stays right under a larger limit, one that was cut does not. Faults of the
-endpoint are never written, so that a rerun asks again.
+endpoint are never written, so that a rerun asks again; what the server refused is, and holds until the
+llm-config is another one.
 """
 
 import hashlib
@@ -14,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from utils.errors import JournalError
-from utils.schema import Completion, Message, Request, Sampling, Usage
+from utils.schema import AnsweredBy, Completion, Failure, Message, Request, Sampling, Usage, as_extra
 
 APPLICATION_ID = 0x45766F4C  # "EvoL": tells our journal from any other SQLite file
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PATIENCE = 5.0  # seconds to wait for another program that holds the file
 LARGEST = 2**63 - 1  # what an SQLite integer holds
 SCHEMA = """
@@ -29,16 +30,21 @@ CREATE TABLE completion (
     sampling TEXT NOT NULL, messages BLOB NOT NULL, text TEXT NOT NULL, failure TEXT, max_tokens INTEGER,
     input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL
 )"""
-COLUMNS = "text, failure, max_tokens, input_tokens, output_tokens, cached_tokens"
-INSERT = f"INSERT OR REPLACE INTO completion (key, stage, model, draw, sampling, messages, {COLUMNS}) VALUES " + (
-    "(" + ", ".join("?" * 12) + ")"
-)
+SINCE_VERSION_2 = ("reasoning", "reply_model", "fingerprint", "said", "llm_config")
+OF_REQUEST = "stage, model, draw, sampling, messages"
+OF_VERSION_1 = "text, failure, max_tokens, input_tokens, output_tokens, cached_tokens"
+COLUMNS = ", ".join((OF_VERSION_1, *SINCE_VERSION_2))
+INSERT = f"INSERT OR REPLACE INTO completion (key, {OF_REQUEST}, {COLUMNS}) VALUES ({', '.join('?' * 17)})"
+IS_FULL = "SELECT 1 FROM completion WHERE key = ? AND failure IS NULL"
+FAILURES = (None, *(failure for failure in get_args(Failure) if failure != "unavailable"))
 
 
 def request_key(request: Request) -> bytes:
     """Sixteen bytes that stand for everything that determines the completion of `request`."""
     sampling = request.sampling
     parts = [request.model, sampling.temperature, sampling.top_p, sampling.seed, request.draw]
+    if sampling.extra:
+        parts.append(sampling.extra)
     digest = hashlib.sha256(json.dumps(parts).encode())
     for message in request.messages:
         content = message.content.encode("utf-8", "surrogatepass")
@@ -47,9 +53,21 @@ def request_key(request: Request) -> bytes:
     return digest.digest()[:16]
 
 
+def _key_of_cut(key: bytes, max_tokens: int | None) -> bytes:
+    """Where a cut answer lies beside the full one, which a lower `max_tokens` must not take the place of."""
+    return hashlib.sha256(key + str(max_tokens).encode()).digest()[:16]
+
+
 def _create_table(db: sqlite3.Connection) -> None:
     db.execute(SCHEMA)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    _upgrade(db)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Add what version 1 lacked; its rows keep all they had."""
+    for name in SINCE_VERSION_2:
+        db.execute(f"ALTER TABLE completion ADD COLUMN {name} TEXT")
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -71,8 +89,10 @@ def _opened_for_writing(path: Path) -> sqlite3.Connection:
         # A file that cannot be written, or is locked, shows now, before anything is paid. BEGIN alone would not do:
         # SQLite lets it pass on a read-only file.
         db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone() == (1,):
+            _upgrade(db)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("ROLLBACK")
+        db.execute("COMMIT")
     except BaseException:
         db.close()
         raise
@@ -105,8 +125,11 @@ class Journal:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION_ID:
                 raise JournalError(f"{path} is not a journal of this program; move it away or choose --save-path")
-            if version != SCHEMA_VERSION:
-                raise JournalError(f"{path} is of journal version {version}, not {SCHEMA_VERSION}; start with --fresh")
+            if not 1 <= version <= SCHEMA_VERSION:
+                raise JournalError(
+                    f"{path} is of journal version {version}, and this program knows up to {SCHEMA_VERSION}; "
+                    "use the newer program that wrote it, or start with --fresh"
+                )
             (check,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if check != "ok":
                 raise sqlite3.DatabaseError(check)
@@ -122,30 +145,47 @@ class Journal:
         return JournalError(f"journal {self.path}: {cause}; {remedy}")
 
     def get(self, request: Request, key: bytes | None = None) -> Completion | None:
-        """The recorded completion of `request`, if it is still right under its `max_tokens`."""
-        try:
-            row = self._db.execute(
-                f"SELECT {COLUMNS} FROM completion WHERE key = ?", (key or request_key(request),)
-            ).fetchone()
-        except sqlite3.Error as exc:
-            raise self._error(exc) from exc
+        """The recorded completion of `request`, if it is still right under its `max_tokens` and its llm-config."""
+        key = key or request_key(request)
+        return self._right(request, key) or self._right(request, _key_of_cut(key, request.sampling.max_tokens))
+
+    def _right(self, request: Request, key: bytes) -> Completion | None:
+        row = self._one(f"SELECT {COLUMNS} FROM completion WHERE key = ?", key)
         if row is None:
             return None
-        text, failure, limit_then, *tokens = row
-        completion = Completion(text, failure, Usage(*tokens))
+        text, failure, limit_then, *tokens, reasoning, model, fingerprint, said, llm_config = row
+        answered_by = AnsweredBy(model or "", fingerprint or "")
+        completion = Completion(text, failure, Usage(*tokens), reasoning, answered_by, said)
+        if completion.failure in LASTING and llm_config != request.llm_config:
+            return None
         return completion if still_right(completion, limit_then, request.sampling.max_tokens) else None
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        try:
+            return self._db.execute(query, values).fetchone()
+        except sqlite3.Error as exc:
+            raise self._error(exc) from exc
+
+    def holds_answers_of(self, model: str, base_url: str) -> bool:
+        """Has this endpoint answered before? What an older program wrote does not say where it was."""
+        query = """SELECT 1 FROM completion WHERE model = ? AND failure IS NULL
+            AND (llm_config IS NULL OR json_extract(llm_config, '$.base_url') = ?) LIMIT 1"""
+        return self._one(query, model, base_url) is not None
 
     def put(self, request: Request, completion: Completion, key: bytes | None = None) -> None:
         """Record a completion. It is safe from a killed process once this returns."""
         sampling = request.sampling
+        key = key or request_key(request)
+        if completion.failure == "length" and self._one(IS_FULL, key):
+            key = _key_of_cut(key, sampling.max_tokens)
         messages = json.dumps([[m.role, m.content] for m in request.messages], ensure_ascii=False)
-        usage = completion.usage
+        usage, answered_by = completion.usage, completion.answered_by
         row = (
-            key or request_key(request),
-            *(request.stage, request.model, request.draw, json.dumps(_set_fields(sampling))),
+            *(key, request.stage, request.model, request.draw, json.dumps(_set_fields(sampling))),
             zlib.compress(messages.encode("utf-8", "surrogatepass"), 1),
             *(completion.text, completion.failure, sampling.max_tokens),
-            *(usage.input_tokens, usage.output_tokens, usage.cached_tokens),
+            *(usage.input_tokens, usage.output_tokens, usage.cached_tokens, completion.reasoning),
+            *(answered_by.model or None, answered_by.fingerprint or None, completion.said, request.llm_config or None),
         )
         try:
             self._db.execute(INSERT, row)
@@ -163,7 +203,7 @@ class Journal:
 
         With `settings` the first line holds them: what a replay has to be run with.
         """
-        query = f"SELECT stage, model, draw, sampling, messages, {COLUMNS} FROM completion ORDER BY rowid"
+        query = f"SELECT {OF_REQUEST}, {COLUMNS} FROM completion ORDER BY rowid"
         count = 0
         temporary = path.with_name(path.name + ".tmp")
         try:
@@ -198,56 +238,9 @@ class Journal:
         return count
 
 
-Recorded = dict[str, Any]  # a completion with all that determined it, as a record of the columns of RECORD
-RECORD: dict[str, type] = {
-    **dict.fromkeys(("key", "stage", "model", "draw", "sampling", "messages", "text", "failure"), str),
-    **dict.fromkeys(("max_tokens", "input_tokens", "output_tokens", "cached_tokens"), int),
-}
-
-
-def as_record(request: Request, completion: Completion, key: bytes) -> Recorded:
-    """A completion as it can be kept outside of a journal, in JSON or Parquet: no half of a surrogate pair is in it."""
-    messages = json.dumps([[m.role, m.content] for m in request.messages], ensure_ascii=False)
-    values = (
-        *(key.hex(), request.stage, request.model, request.draw, json.dumps(_set_fields(request.sampling))),
-        *(_utf8(messages), _utf8(completion.text), completion.failure, request.sampling.max_tokens),
-        *asdict(completion.usage).values(),
-    )
-    return dict(zip(RECORD, values, strict=True))
-
-
 def _set_fields(sampling: Sampling) -> dict[str, Any]:
-    return {name: value for name, value in asdict(sampling).items() if value is not None and name != "max_tokens"}
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-class Archive:
-    """What a journal holds, for another process than the one that writes it. Empty where there is no journal."""
-
-    def __init__(self, path: Path) -> None:
-        self._uri = f"{path.absolute().as_uri()}?mode=ro"
-
-    def _rows(self, query: str, *values: Any) -> list[tuple]:
-        try:
-            with closing(sqlite3.connect(self._uri, uri=True, timeout=PATIENCE)) as db:
-                return db.execute(query, values).fetchall()
-        except sqlite3.Error:
-            return []  # what cannot be looked up is asked for again; the writer says what is wrong with the file
-
-    def prefixes(self) -> bytes:
-        """The first eight bytes of all keys, ascending: what is not among them need not be looked up."""
-        return b"".join(key for (key,) in self._rows("SELECT substr(key, 1, 8) FROM completion ORDER BY key"))
-
-    def get(self, key: bytes) -> Recorded | None:
-        query = f"SELECT stage, model, draw, sampling, messages, {COLUMNS} FROM completion WHERE key = ?"
-        for stage, model, draw, sampling, messages, text, *others in self._rows(query, key):
-            shown = _utf8(zlib.decompress(messages).decode("utf-8", "surrogatepass"))
-            values = (key.hex(), stage, model, draw, sampling, shown, _utf8(text), *others)
-            return dict(zip(RECORD, values, strict=True))
-        return None
+    fields = asdict(sampling) | {"extra": json.loads(sampling.extra or "null")}
+    return {name: value for name, value in fields.items() if value is not None and name != "max_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +262,10 @@ def journal_history(path: Path) -> dict[str, StageHistory]:
         return {}  # the run itself will say what is wrong with it
 
 
+# Failures that asking again will not mend while all stays as it is: they hold until the llm-config is another one.
+LASTING = {"rejected", "too_long", "empty", "content_filter"}
+
+
 def still_right(completion: Completion, limit_then: int | None, limit_now: int | None) -> bool:
     """Would the server give the same text today, under another `max_tokens`?"""
     if completion.failure == "length":
@@ -279,7 +276,8 @@ def still_right(completion: Completion, limit_then: int | None, limit_now: int |
 
 
 def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
-    stage, model, draw, sampling, messages, text, failure, max_tokens, *tokens = row
+    stage, model, draw, sampling, messages, text, failure, max_tokens, *others = row
+    since = dict(zip(SINCE_VERSION_2, others[3:], strict=True))
     return {
         "stage": stage,
         "model": model,
@@ -291,8 +289,8 @@ def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
         ],
         "text": text,
         "failure": failure,
-        "usage": asdict(Usage(*tokens)),
-    }
+        "usage": asdict(Usage(*others[:3])),
+    } | {name: value for name, value in since.items() if value is not None}
 
 
 def _recorded(path: Path) -> Iterator[tuple[Request, Completion]]:
@@ -313,14 +311,21 @@ def _read_back(record: dict[str, Any]) -> tuple[Request, Completion]:
     """The other way round from `_readable`. Raises ValueError, KeyError or TypeError for anything else."""
     texts = [record[name] for name in ("stage", "model", "draw", "text")]
     messages = tuple(Message(turn["role"], turn["content"]) for turn in record["messages"])
-    sampling, usage = Sampling(**record["sampling"]), Usage(**record["usage"])
+    sampling, usage = _sampling(record["sampling"]), Usage(**record["usage"])
     texts += [text for message in messages for text in (message.role, message.content)]
+    since = {name: record.get(name) for name in SINCE_VERSION_2}
     tokens = (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) for text in (*texts, *(text for text in since.values() if text is not None))):
         raise TypeError("a text is missing")
     if not all(isinstance(count, int) and 0 <= count <= LARGEST for count in (*tokens, sampling.max_tokens or 0)):
         raise TypeError("a count is not a whole number")
-    if record["failure"] not in (None, "length", "content_filter"):
+    if record["failure"] not in FAILURES:
         raise ValueError("an unknown failure")
-    request = Request(record["stage"], record["model"], messages, sampling, record["draw"])
-    return request, Completion(record["text"], record["failure"], usage)
+    request = Request(record["stage"], record["model"], messages, sampling, record["draw"], since["llm_config"] or "")
+    answered_by = AnsweredBy(since["reply_model"] or "", since["fingerprint"] or "")
+    return request, Completion(record["text"], record["failure"], usage, since["reasoning"], answered_by, since["said"])
+
+
+def _sampling(fields: dict[str, Any]) -> Sampling:
+    extra = fields.get("extra")
+    return Sampling(**fields | {"extra": None if extra is None else as_extra(extra)})

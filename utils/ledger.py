@@ -1,12 +1,15 @@
 """Accounting: what a run has used, stage by stage, and what it may use."""
 
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from utils.config import LLMConfig
 from utils.errors import BudgetReached
-from utils.schema import Completion, Request, Stage, Usage
+from utils.schema import AnsweredBy, Completion, Request, Stage, Usage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -27,6 +30,8 @@ class Ledger:
     max_calls: int | None = None
     max_cost: Decimal | None = None
     stages: defaultdict[str, StageUse] = field(default_factory=lambda: defaultdict(StageUse))
+    answered_by: defaultdict[str, Counter[AnsweredBy]] = field(default_factory=lambda: defaultdict(Counter))
+    """By the model that was asked for: which ones answered, and how often, the journal included."""
     retries: int = 0
     rate_limited_seconds: float = 0.0
     in_flight: int = 0
@@ -59,6 +64,8 @@ class Ledger:
         """Take over what another ledger has booked."""
         self.retries += other.retries
         self.rate_limited_seconds += other.rate_limited_seconds
+        for model, counts in other.answered_by.items():
+            self.answered_by[model].update(counts)
         for name, use in other.stages.items():
             own = self.stages[name]
             own.calls, own.journaled = own.calls + use.calls, own.journaled + use.journaled
@@ -105,6 +112,23 @@ class Ledger:
             return
         self.stages[stage].calls += 1
         self.wasted(stage, completion.usage, config)
+        self._note_model(completion, config.model)
+
+    def found(self, stage: Stage, completion: Completion, model: str) -> None:
+        """Book a completion of `model` that the journal had."""
+        self.stages[stage].journaled += 1
+        self._note_model(completion, model)
+
+    def _note_model(self, completion: Completion, model: str) -> None:
+        """Providers swap checkpoints behind a name: what the replies say is counted, and a change is told once."""
+        answered_by = completion.answered_by
+        if not (answered_by.model or answered_by.fingerprint):
+            return
+        counts = self.answered_by[model]
+        if counts and answered_by not in counts and len(counts) == 1:
+            before = next(iter(counts))
+            log.warning("%s was answered by %s, and is now by %s: summary.json counts both", model, before, answered_by)
+        counts[answered_by] += 1
 
     def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
         """Book tokens that make no call: those of a reply that has to be asked for again."""

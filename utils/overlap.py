@@ -10,10 +10,18 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
+
+from utils.schema import Message
+
+if TYPE_CHECKING:
+    from utils.dataset import SeedSet
 
 # Scripts written without spaces (Han, kana, Thai, Lao, Burmese, Khmer), and Hangul, whose words carry endings.
 _UNSPACED = (
@@ -24,6 +32,7 @@ _UNSPACED = (
 _RUN = re.compile(rf"([{_UNSPACED}]{{1,200}})|[^\W_{_UNSPACED}]{{1,200}}")
 
 PROBED_BEYOND = 2  # terms looked up beyond the necessary ones: more lookups, fewer candidates
+MOST_SEEDS = 20_000  # that near copies are counted among before a run
 BATCH = 4096  # candidates compared at a time, which bounds scratch memory
 
 Numbers = np.ndarray
@@ -76,6 +85,35 @@ class NearCopy:
     overlap: float
 
 
+def near_copies_among(seeds: "SeedSet", max_overlap: float) -> str:
+    """A line that says how many seeds nearly repeat an earlier one: as rewrites they will hardly survive.
+
+    Of a large set the first seeds are looked at, which bounds the time.
+    """
+    near = NearCopiesInContext(max_overlap)
+    found = sum(near.of(seed.context).check(seed.id, seed.text) is not None for seed in islice(seeds, MOST_SEEDS))
+    among = f"{len(seeds):,} seeds" if len(seeds) <= MOST_SEEDS else f"the first {MOST_SEEDS:,} of {len(seeds):,} seeds"
+    return (
+        f"near copies among {among}: {found:,} (--max-overlap {max_overlap:g}), which will hardly survive as rewrites"
+    )
+
+
+class NearCopiesInContext:
+    """Near copies of each other are only instructions in the same context: in another one, words are another task."""
+
+    def __init__(self, max_overlap: float) -> None:
+        self._max_overlap = max_overlap
+        self._by_context: dict[bytes, NearCopies] = {}
+
+    def of(self, context: Sequence[Message]) -> "NearCopies":
+        """Those of the instructions that `context` comes before."""
+        said = "\0".join(part for turn in context for part in (turn.role, turn.content))
+        key = blake2b(said.encode(), digest_size=16).digest() if context else b""
+        if key not in self._by_context:
+            self._by_context[key] = NearCopies(self._max_overlap)
+        return self._by_context[key]
+
+
 class NearCopies:
     """Finds near copies in a stream of new instructions, exactly as comparing all pairs would.
 
@@ -110,6 +148,16 @@ class NearCopies:
     def closest(self, row_id: int, text: str) -> NearCopy | None:
         """The closest text of another row (of equals the first) if it is above `max_overlap`; `text` is not kept."""
         return self._closest(row_id, *self._encode(text))
+
+    def all_above(self, row_id: int, text: str) -> list[int]:
+        """All texts of other rows above `max_overlap`, by their numbers in the order of coming; `text` is not kept."""
+        sequence, terms = self._encode(text)
+        batches = self._candidates(row_id, terms)
+        return [
+            number
+            for texts in batches
+            for number in texts[self._overlaps(sequence, texts) > self._max_overlap].tolist()
+        ]
 
     def check(self, row_id: int, text: str) -> NearCopy | None:
         """What `closest` finds; where that is nothing, `text` is kept."""
@@ -150,8 +198,7 @@ class NearCopies:
     def _closest(self, row_id: int, sequence: array, terms: list[int]) -> NearCopy | None:
         best, found = self._max_overlap, None
         for texts in self._candidates(row_id, terms):
-            lengths = _view(self._lengths)[texts]
-            overlaps = 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
+            overlaps = self._overlaps(sequence, texts)
             first = int(overlaps.argmax())
             if overlaps[first] > best:
                 best = float(overlaps[first])
@@ -187,6 +234,11 @@ class NearCopies:
         found = [self._postings[term] for term in terms]
         single = array("I", [postings for postings in found if isinstance(postings, int)])
         return np.concatenate([_view(single), *(_view(postings) for postings in found if isinstance(postings, array))])
+
+    def _overlaps(self, sequence: array, texts: Numbers) -> Numbers:
+        """The ROUGE-L of `sequence` with each of `texts`."""
+        lengths = _view(self._lengths)[texts]
+        return 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
 
     def _lcs(self, sequence: array, texts: Numbers, lengths: Numbers) -> Numbers:
         """The LCS of `sequence` with each of `texts`, in tokens.

@@ -13,16 +13,15 @@ from typing import Any, Self
 
 from utils.config import RunConfig
 from utils.errors import DataError
-from utils.journal import Journal
 from utils.logs import log_to_file
-from utils.results import replacing, write_rows
+from utils.mirror import SEGMENTS, open_journal
+from utils.results import SUCCESS, replacing, write_rows
 from utils.storage import ObjectStore, Store, is_url
 
 JOURNAL = "journal.sqlite"
 OF_A_RUN = (
     "config.json",
     "rejects",
-    "result",
     "methods.jsonl",
     "best_method.txt",
     "rejects.jsonl",
@@ -34,8 +33,7 @@ OF_A_RUN = (
     "compare",
     "run.log",
 )
-OF_PARTITIONS = ("seeds", "log", "journal", "rows", "done")  # what a run on a cluster has read, paid for, and made
-SUCCESS = "_SUCCESS"  # in a folder of partitions, as Hadoop and Spark mark that all of them are there
+OF_CLUSTER = ("groups", "rows", SEGMENTS)  # what a run on a cluster has read, made and, in an object store, paid for
 
 
 class Folder:
@@ -44,11 +42,6 @@ class Folder:
     def __init__(self, path: Path, result: Path) -> None:
         self.path = path
         self.result = result
-
-    @property
-    def partitions(self) -> Path:
-        """The folder that a cluster writes the result to: the result itself, or what it is made of."""
-        return self.result if self.result.suffix == ".parquet" else self.path / "result"
 
     def write(self, name: str, text: str) -> None:
         """A small file of the folder, replaced as a whole."""
@@ -96,7 +89,7 @@ class RunFolder(Folder):
         try:
             self.former_summary = "\n".join(self.read_lines("summary.json")) or None
             self._settle(config)
-            self.journal = self._open_journal(config.replay)
+            self.journal = open_journal(self.path / JOURNAL, config.replay, config.on_store(self.path))
             self.write("config.json", _as_text(_described(config)))
             self._log = log_to_file(self.path / "run.log")
         except BaseException:
@@ -113,14 +106,6 @@ class RunFolder(Folder):
             os.close(self._lock)
             raise DataError(f"cannot lock {self.path}: {exc.strerror}; choose a --save-path on a local disk") from exc
 
-    def _open_journal(self, recording: Path | None) -> Journal:
-        """The run's own journal; in a replay the recording alone, in memory, so that nothing else can answer."""
-        if recording is None:
-            return Journal(self.path / JOURNAL)
-        journal = Journal(None)
-        journal.load(recording)
-        return journal
-
     def _settle(self, config: RunConfig) -> None:
         """Keep what a run of other settings has left; with --fresh the journal is set aside as well.
 
@@ -131,11 +116,11 @@ class RunFolder(Folder):
         former = [self.path / name for name in OF_A_RUN if (self.path / name).exists()]
         if config.fresh:
             former += list(self.path.glob(JOURNAL + "*"))
-            former += [self.path / name for name in OF_PARTITIONS if (self.path / name).exists()]
+            former += [self.path / name for name in OF_CLUSTER if (self.path / name).exists()]
         result = None if is_url(config.save_path) or not self.result.exists() else self.result
         if is_url(config.save_path) and config.fresh:
             store = ObjectStore(config.on_store(self.path))
-            store.delete(name for folder in OF_PARTITIONS for name in store.names(folder))
+            store.delete(name for folder in OF_CLUSTER for name in store.names(folder))
         if not former and not result:
             return
         shelf = self._next_shelf()
@@ -187,6 +172,8 @@ def check_output(path: Path, flag: str, partitions: bool = False) -> None:
             raise DataError(f"the folder {folder} of {flag} does not exist; make it, or choose another one")
         if path.is_dir() and not partitions:
             raise DataError(f"{flag} {path} is a folder; name a file")
+        if path.is_file() and partitions:
+            raise DataError(f"{flag} {path} is a file, where --engine ray writes a folder; move it, or name another")
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:

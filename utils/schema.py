@@ -6,7 +6,9 @@ evolve, a *trajectory* holds all stages of one instruction, lambda is the *failu
 """
 
 import hashlib
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -30,19 +32,29 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Sampling fields of a request; None means that the field is not sent at all."""
+    """Sampling fields of a request; None means that the field is not sent at all.
+
+    `extra` holds the other fields that the user wants in the body, as the text of a JSON object.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
+    extra: str | None = None
+
+
+def as_extra(fields: Mapping[str, Any]) -> str:
+    """Further fields of a request as `Sampling.extra`: the same fields are the same text."""
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """Everything that determines a completion, and the stage that pays for it.
 
-    `draw` tells apart several samples of one prompt; it is a text, as it may carry the run's seed.
+    `draw` tells apart several samples of one prompt; it is a text, as it may carry the run's seed. `llm_config` says
+    in JSON what else the user has set about the endpoint: a refusal holds only for as long as that stays the same.
     """
 
     stage: Stage
@@ -50,6 +62,7 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling
     draw: str = "0"
+    llm_config: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +82,40 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
-    """What came back. `text` never holds reasoning (`<think>` blocks, `reasoning_content`).
+class AnsweredBy:
+    """What a reply says of the model that wrote it; empty where it says nothing."""
 
-    `failure` is None for a text to use, `length` or `content_filter` for one that the server cut,
-    and `unavailable` where the endpoint gave no answer within all retries (`text` is then empty).
+    model: str = ""
+    fingerprint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model or 'a model without a name'}{f' ({self.fingerprint})' if self.fingerprint else ''}"
+
+
+Failure = Literal["length", "content_filter", "rejected", "too_long", "empty", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back. `text` never holds reasoning (`<think>` blocks, `reasoning_content`): that is in `reasoning`.
+
+    `failure` is None for a text to use. `length` and `content_filter` are texts that the server cut, `empty` is
+    reasoning without an answer. `content_filter`, `too_long` and `rejected` are also what the server makes of a
+    request that it refuses, in words that `said` holds. `unavailable` means that the endpoint gave no answer within
+    all retries.
     """
 
     text: str
-    failure: Literal["length", "content_filter", "unavailable"] | None = None
+    failure: Failure | None = None
     usage: Usage = Usage()
+    reasoning: str | None = None
+    answered_by: AnsweredBy = AnsweredBy()
+    said: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Has the server refused the request, so that no text came at all?"""
+        return self.said is not None
 
 
 # --- Seeds and methods -------------------------------------------------------------------------
@@ -86,14 +123,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class SeedInstruction:
-    """One row of the seed set. `id` is its position there, from 0; `reference` its response, if any.
+    """A user's turn in its context. `id` is its position in the seed set, from 0; `reference` its answer, if any.
 
-    `extra` keeps what a chat-style seed has besides: system prompt and earlier turns.
+    `context` is what was said before it: a system prompt, then turns of user and assistant by turns. Only `text` is
+    rewritten. `extra` holds the columns of the row that are passed through (`--keep-columns`).
     """
 
     id: int
     text: str
     reference: str | None = None
+    context: tuple[Message, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -178,7 +217,8 @@ class Rewrite:
 class Trajectory:
     """All stages of one seed. `stopped` says why evolving ended early.
 
-    Then `rejected` is the rewrite that broke a rule, and `reply` the raw text of one that could not be read.
+    Then `rejected` is the rewrite that broke a rule, and `reply` the raw text of one that could not be read, or what
+    the server said where it refused the request.
     """
 
     seed: SeedInstruction
@@ -210,11 +250,16 @@ UNJUDGED = Finding(None)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to the final instruction of a trajectory; `error` is a completion's failure."""
+    """The answer to the final instruction of a trajectory, and the thoughts that led to it.
+
+    `error` is a completion's failure, `said` what the server said where it refused the request.
+    """
 
     trajectory: Trajectory
     text: str
     error: str | None = None
+    reasoning: str | None = None
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +357,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class EvolvedRow:
-    """One record of the result file; the fields are its contract."""
+    """One record of the result file; the fields are its contract.
+
+    `context` and `extra` are written where any row of the result has one.
+    """
 
     id: int
     instruction: str
@@ -324,6 +372,9 @@ class EvolvedRow:
     model: str
     stages: list[Rewrite]
     labels: list[str]
+    reasoning: str | None = None
+    context: list[Message] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,13 +58,7 @@ def brief(exc: BaseException, secrets: Iterable[str | None] = ()) -> str:
 
 
 class Store(Protocol):
-    """Files by their names, which are relative paths. Raises DataError where the place fails.
-
-    `flush_every` are the seconds that small records should be gathered for before they are appended; 0 where each
-    can be appended by itself.
-    """
-
-    flush_every: float
+    """Files by their names, which are relative paths. Raises DataError where the place fails."""
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none."""
@@ -72,13 +66,6 @@ class Store(Protocol):
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, which appears as a whole, in the place of a former one."""
-        ...
-
-    def append(self, name: str, content: bytes) -> None:
-        """Add to a log. What was appended is safe from a killed process.
-
-        An object store keeps a log as several files, whose names begin with its own.
-        """
         ...
 
     def names(self, folder: str) -> list[str]:
@@ -92,8 +79,6 @@ class Store(Protocol):
 
 class LocalFolder:
     """A folder of this machine, or one that many machines share."""
-
-    flush_every = 0.0
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -110,16 +95,6 @@ class LocalFolder:
         self._make_folder_of(name)
         with replacing(self._root / name) as temporary:
             temporary.write_bytes(content)
-
-    def append(self, name: str, content: bytes) -> None:
-        path = self._root / name
-        try:
-            if not path.exists():
-                self._make_folder_of(name)
-            with path.open("ab", buffering=0) as file:
-                file.write(content)
-        except OSError as exc:
-            raise self._failed("write", name, exc) from exc
 
     def names(self, folder: str) -> list[str]:
         root = self._root / folder
@@ -147,13 +122,10 @@ class LocalFolder:
 class ObjectStore:
     """A folder of an object store, as pyarrow reaches it. Objects there appear when they are complete."""
 
-    flush_every = 5.0
-
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._system, path = file_system(self._url)
         self._root = path.rstrip("/")
-        self._appended: dict[str, int] = {}
 
     def __reduce__(self) -> tuple:
         return ObjectStore, (self._url,)
@@ -169,14 +141,10 @@ class ObjectStore:
 
     def write(self, name: str, content: bytes) -> None:
         try:
-            with self._system.open_output_stream(f"{self._root}/{name}") as file:
+            with self._system.open_output_stream(f"{self._root}/{name}", compression=None) as file:
                 file.write(content)
         except OSError as exc:
             raise self._failed("write", name, exc) from exc
-
-    def append(self, name: str, content: bytes) -> None:
-        number = self._appended[name] = self._appended.get(name, 0) + 1
-        self.write(f"{name}.{number:06}", content)
 
     def names(self, folder: str) -> list[str]:
         from pyarrow.fs import FileSelector, FileType
@@ -201,3 +169,8 @@ class ObjectStore:
         return DataError(
             f"cannot {what} {self._url}/{name} ({brief(exc)}): check the address, and the credentials, then run again"
         )
+
+
+def store_of(root: str) -> Store:
+    """The files below a folder or a URL."""
+    return ObjectStore(root) if is_url(root) else LocalFolder(Path(root))

@@ -59,6 +59,22 @@ class MethodSummary(Documented):
     """Did it become the best method of its step?"""
 
 
+class AnsweredBySummary(Documented):
+    """Which model really answered: a provider may swap what is behind a name."""
+
+    asked: str
+    """The model that the llm-config names."""
+    model: str
+    """The model that the replies name; empty where they name none."""
+    fingerprint: str
+    """Their `system_fingerprint`; empty where there is none."""
+    completions: int
+    """How many completions it gave, those from the journal included."""
+
+    def __str__(self) -> str:
+        return f"{self.model or self.asked}{f' ({self.fingerprint})' if self.fingerprint else ''}"
+
+
 class Summary(Documented):
     """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
 
@@ -80,6 +96,8 @@ class Summary(Documented):
     methods: list[MethodSummary]
     """Every method measured in learning, in order; empty where nothing was learned."""
     stages: dict[str, StageSummary]
+    answered_by: list[AnsweredBySummary] = []
+    """Empty where no reply said which model it is from."""
     calls: int
     journaled: int
     retries: int
@@ -111,6 +129,7 @@ def summarize(
         used_methods=[method.id for method in methods],
         methods=[_method(candidate) for candidate in history],
         stages={name: _stage(use) for name, use in sorted(ledger.stages.items())},
+        answered_by=list(_answered_by(ledger)),
         calls=ledger.calls,
         journaled=ledger.journaled,
         retries=ledger.retries,
@@ -134,6 +153,13 @@ def _method(candidate: Candidate) -> MethodSummary:
         unscored=score.unscored,
         selected=candidate.selected,
     )
+
+
+def _answered_by(ledger: Ledger) -> Iterator[AnsweredBySummary]:
+    """By the model asked, then the most frequent first."""
+    for asked, counts in sorted(ledger.answered_by.items()):
+        for who, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].model, item[0].fingerprint)):
+            yield AnsweredBySummary(asked=asked, model=who.model, fingerprint=who.fingerprint, completions=count)
 
 
 def _stage(use: StageUse) -> StageSummary:
@@ -173,6 +199,7 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
         f"calls         {summary.calls:,} made, {summary.journaled:,} from the journal, {summary.retries:,} retries",
         f"tokens        {summary.input_tokens:,} in, {summary.output_tokens:,} out",
         *([f"cost          {summary.cost:.4f}"] if summary.cost else []),
+        *(f"answered by   {who}: {who.completions:,}" for who in summary.answered_by),
         f"time          {summary.seconds:.1f} s; journal, methods, rejects and summary are in {config.run_folder}",
     ]
     return "\n".join(lines)

@@ -1,6 +1,5 @@
-"""What became of rows, counted: parts of a data set are counted apart and added up."""
+"""What became of rows, counted."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -35,11 +34,6 @@ class Tally:
                 tally.methods[record["stages"][-1]["method_id"]] += 1
         return tally
 
-    def add(self, other: "Tally") -> None:
-        self.rows.update(other.rows)
-        self.methods.update(other.methods)
-        self.seeds += other.seeds
-
     def by_reason(self, kind: str) -> Counter[str]:
         """Rows of a kind, by reason."""
         counts: Counter[str] = Counter()
@@ -55,21 +49,12 @@ class Tally:
             counts.setdefault(generation, Counter())[kind] += count
         return counts
 
-    def to_json(self) -> str:
-        return json.dumps([[[*key, count] for key, count in self.rows.items()], self.seeds, self.methods])
-
-    @staticmethod
-    def from_json(text: str) -> "Tally":
-        rows, seeds, methods = json.loads(text)
-        return Tally(Counter({tuple(key): count for *key, count in rows}), seeds, Counter(methods))
-
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The rows of a run that has come to its end.
 
-    `tally` counts all of them, `evolved` and `rejected` stream their records in row order. `rows` holds all of them as
-    well, `[kind, record]` by key, or a sample where they are too many for one machine.
+    `tally` counts them, `evolved` and `rejected` stream their records in row order; `rows` holds them by key.
     """
 
     tally: Tally
@@ -82,8 +67,3 @@ class Finished:
         """All rows are on a spool."""
         tally = Tally.of(record for _, record in rows.items())
         return Finished(tally, rows, partial(evolved_records, rows), partial(rejected_records, rows))
-
-    @property
-    def is_sample(self) -> bool:
-        """Whether `rows` holds a part of all rows."""
-        return len(self.rows) < self.tally.rows.total()

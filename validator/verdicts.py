@@ -14,7 +14,10 @@ FINAL_FATAL = frozenset({*LABELS, EQUAL}) - {
 OTHER_REASONS = {
     "unreadable": "the reply had no readable result under the heading #Finally Rewritten Instruction#",
     "length": "the reply was cut at the token limit; a shorter, more focused result is needed",
-    "content_filter": "the content filter of the server stopped the reply",
+    "content_filter": "the content filter of the server stopped it",
+    "rejected": "the server refused the request",
+    "too_long": "the server found the request too long; a shorter, more focused result is needed",
+    "empty": "there were thoughts but no answer; a more focused result is needed",
     "stagnant": "the rewrite is not harder: it takes no more real work to answer",
     "unsolvable": "the rewrite cannot be answered correctly and completely",
     "lost": "the rewrite has lost something that the original needs",

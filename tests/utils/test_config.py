@@ -259,7 +259,6 @@ RAY = ("--engine", "ray")
         ((*RAY, "--save-path", "s3://bucket/out?region=eu/x.parquet"), "leave out password and options"),
         ((*RAY, "--save-path", "x.parquet", "--push-to-hub", "me/mine"), "needs one file"),
         ((*RAY, "--ray-address", "ray://head:10001"), "start this on a node of the cluster"),
-        ((*RAY, "--export-journal", "j.jsonl"), "need --engine local"),
         (("--data-path", "s3://me:secret@bucket/x.jsonl"), "--data-path holds a password"),
     ],
 )
@@ -285,3 +284,10 @@ def test_each_worker_has_its_share():
     assert (share.batch_size, share.evol_llm_config.rpm, share.evol_llm_config.tpm) == (4, 30, 200)
     assert share.optim_llm_config.rpm is None
     assert parse("--offline").for_worker(3, None).batch_size == "auto"
+
+
+def test_no_honest_work_is_taken_for_silence():
+    assert parse("--offline").longest_silence == 6 * 600 + 60 * 10
+    assert parse("--offline", "--optim-llm-config", "timeout=1000", "outage_minutes=60").longest_silence == 9600
+    brief = ("timeout=1", "outage_minutes=0.1")
+    assert parse("--offline", "--evol-llm-config", *brief, "--optim-llm-config", *brief).longest_silence == 600

@@ -19,7 +19,7 @@ from utils.report.measured import measured
 from utils.report.page import HERE
 from utils.report.repeat import repeat_command
 from utils.report.rows import LONGEST, read_rows
-from utils.report.sampling import BUDGET, EACH, SHOWN, survey, survey_of
+from utils.report.sampling import BUDGET, EACH, SHOWN, survey
 from utils.report.texts import _REASONS, _UI, SCRIPT_KEYS, Words
 from utils.report.words import word_pieces
 from utils.spool import Spool
@@ -286,7 +286,7 @@ def test_a_large_run_is_sampled_with_every_kind_in_it(tmp_path):
     assert [row["id"] for row in shown] == sorted(row["id"] for row in shown)
 
 
-def test_of_a_run_on_a_cluster_all_rows_are_counted_and_some_are_shown(tmp_path):
+def test_a_run_whose_rows_are_in_partitions_has_the_same_page(tmp_path):
     kept = [evolved(number) for number in range(60)]
     lost = [rejected(number, "lost") for number in range(60, 80)]
     records = [["evolved", row] for row in kept] + [["eliminated", row] for row in lost]
@@ -295,19 +295,8 @@ def test_of_a_run_on_a_cluster_all_rows_are_counted_and_some_are_shown(tmp_path)
     folder.result.unlink()  # its rows are in partitions, elsewhere
     with Spool(tmp_path / "rows") as rows:
         rows.put_many(enumerate(records))
-        finished = Finished.on(rows)
-        write_report(folder.path, folder.result, "en", finished)
+        write_report(folder.path, folder.result, "en", Finished.on(rows))
         assert folder.report.read_text(encoding="utf-8") == whole
-    with Spool(tmp_path / "rows") as rows:
-        rows.put_many(list(enumerate(records))[::4])
-        sample = Finished(finished.tally, rows, finished.evolved, finished.rejected)
-        seen = survey_of(sample)
-        assert (seen.total, seen.seeds, len(seen.sample), seen.sampled) == (80, 80, 20, True)
-        assert sum(counts["evolved"] for counts in seen.by_generation.values()) == 60
-        write_report(folder.path, folder.result, "en", sample)
-    page = folder.report.read_text(encoding="utf-8")
-    assert Words("en")("measured_sample") in page
-    assert Words("en")("measured_sample") not in whole
 
 
 def test_a_sample_depends_on_ids_not_on_texts(tmp_path):

@@ -12,7 +12,7 @@ from tests.builders import seed
 from tests.object_store import environment, object_store
 from utils.config import parse_arguments
 from utils.errors import DataError, JournalError
-from utils.run_folder import OF_A_RUN, OF_PARTITIONS, SUCCESS, RunFolder, check_output, check_partitions
+from utils.run_folder import OF_A_RUN, OF_CLUSTER, SUCCESS, RunFolder, check_output, check_partitions
 from utils.schema import Completion, Message, Request, Sampling
 from utils.storage import LocalFolder, ObjectStore
 
@@ -199,7 +199,7 @@ def a_run_in_partitions(text: str, *argv: str) -> None:
     """What a run on a cluster leaves."""
     with opened("--save-path", "x.parquet", *argv) as folder:
         folder.write("summary.json", json.dumps(text))
-        for place in ("x.parquet", "x.run/rejects", *(f"x.run/{name}" for name in OF_PARTITIONS)):
+        for place in ("x.parquet", "x.run/rejects", *(f"x.run/{name}" for name in OF_CLUSTER)):
             LocalFolder(Path(place)).write("part-10-000000.parquet", text.encode())
 
 
@@ -209,10 +209,10 @@ def test_partitions_of_other_settings_are_shelved_and_what_was_paid_for_stays():
     shelf = Path("x.run/earlier/1")
     for place in (shelf / "x.parquet", shelf / "rejects"):
         assert (place / "part-10-000000.parquet").read_text() == "one"
-    assert not [name for name in OF_PARTITIONS if (shelf / name).exists()]
+    assert not [name for name in OF_CLUSTER if (shelf / name).exists()]
     opened("--save-path", "x.parquet", "--seed", "1", "--fresh").close()
     assert (Path("x.run/earlier/2/journal") / "part-10-000000.parquet").read_text() == "two"
-    assert not [name for name in OF_PARTITIONS if Path("x.run", name).exists()]
+    assert not [name for name in OF_CLUSTER if Path("x.run", name).exists()]
 
 
 def test_a_folder_of_partitions_is_told_from_other_folders(tmp_path):
@@ -230,11 +230,11 @@ def test_in_an_object_store_fresh_forgets_what_was_paid_for(tmp_path):
     (tmp_path / "x.parquet").mkdir()  # somebody else's, of the same name, here
     with object_store() as variables, environment(variables):
         store = ObjectStore("s3://bucket/out/x.run")
-        for name in (*OF_PARTITIONS, "rejects"):
+        for name in (*OF_CLUSTER, "rejects"):
             store.write(f"{name}/part-10-000000.parquet", b"")
         words = ("--engine", "ray", "--save-path", "s3://bucket/out/x.parquet")
         opened(*words).close()
-        assert len(store.names("")) == len(OF_PARTITIONS) + 1
+        assert len(store.names("")) == len(OF_CLUSTER) + 1
         opened(*words, "--fresh").close()
         assert store.names("") == ["rejects/part-10-000000.parquet"]
     assert (tmp_path / "x.parquet").exists()

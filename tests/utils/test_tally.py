@@ -2,8 +2,6 @@
 
 from random import Random
 
-import pytest
-
 from tests.builders import evolved, seed
 from utils.results import Record, outcome_record, set_aside_record
 from utils.schema import PASSED, Answer, RowOutcome, failed, unscored
@@ -34,23 +32,9 @@ def test_it_counts_rows_seeds_and_methods():
     assert tally.by_generation() == {0: {"evolved": 1}, 2: {"evolved": 1}, 1: {"eliminated": 1}}
 
 
-@pytest.mark.parametrize("cut", [0, 1, 6, 14, 29])
-def test_parts_add_up(cut):
-    rows = records(15)
-    while cut and rows[cut][1]["id"] == rows[cut - 1][1]["id"]:  # rows of one seed stay together
-        cut += 1
-    total = Tally()
-    for part in (rows[:cut], rows[cut:]):
-        total.add(Tally.from_json(Tally.of(part).to_json()))
-    assert total == Tally.of(rows)
-
-
-def test_a_run_knows_whether_all_its_rows_are_at_hand(tmp_path):
+def test_what_is_on_a_spool_is_counted_and_streamed(tmp_path):
     with Spool(tmp_path / "rows") as rows:
         rows.put_many(enumerate(records(5)))
         finished = Finished.on(rows)
-        assert not finished.is_sample
         assert len(list(finished.evolved())) == finished.tally.by_reason("evolved").total()
         assert len(list(finished.evolved())) + len(list(finished.rejected())) == 11
-        more = Tally.of(records(6))
-        assert Finished(more, rows, finished.evolved, finished.rejected).is_sample

@@ -68,7 +68,7 @@ def _split_once(text: str) -> tuple[str, list[str]]:
 
 
 def _first_block(page: Page, number: int, position: int) -> _Block | None:
-    """The block that opens the text from `position` on; a stray mark, or the header of the model's own turn, is empty."""
+    """The block that opens the text from `position` on; a stray mark or the header of the model's turn is empty."""
     if number == len(page.marks):
         return None
     mark = page.marks[number]

@@ -15,10 +15,8 @@ Show = Callable[[DataSetMeasures], str | tuple[str, str] | None]
 """What a cell says of a set: a figure, or a figure and a note in small print."""
 
 
-def measured(
-    measures: RunMeasures | None, words: Words, tags: TagComparison | None = None, sampled: bool = False
-) -> Html:
-    """Nothing but a line where the run was not measured; a notice where only a sample of its rows was."""
+def measured(measures: RunMeasures | None, words: Words, tags: TagComparison | None = None) -> Html:
+    """Nothing but a line where the run was not measured."""
     title = words("measures")
     if measures is None or not measures.seeds.rows:
         return section("measures", title, tag("p", words("no_measures"), class_="quiet"))
@@ -27,7 +25,6 @@ def measured(
     return section(
         "measures",
         title,
-        tag("p", words("measured_sample"), class_="notice") if sampled else None,
         _table(sets, names, words),
         tag("p", words("measures_note"), class_="quiet"),
         *(_tagged(tags, words) if tags else ()),

@@ -77,7 +77,7 @@ def _body(run: RunFiles, seen: Survey, name: str, words: Words) -> Html:
             glance(run, seen, words),
             learning(run.methods, words),
             methods(run, seen, words),
-            measured(run.measures, words, run.tags, seen.sampled),
+            measured(run.measures, words, run.tags),
             usage(run.summary, words),
             trajectories(seen, words),
             settings(run.flags, words),

@@ -32,7 +32,6 @@ class Survey:
     by_method: Counter[str] = field(default_factory=Counter)
     sample: list[Row] = field(default_factory=list)
     limit: int = LONGEST
-    sampled: bool = False  # the measures are of a sample of the rows
 
 
 def survey(rows: Iterable[Row]) -> Survey:
@@ -53,13 +52,8 @@ def survey(rows: Iterable[Row]) -> Survey:
 
 
 def survey_of(finished: Finished) -> Survey:
-    """The same of rows that were counted where they are, and of which a sample may have come here."""
-    seen, tally = survey(rows_of(record for _, record in finished.rows.items())), finished.tally
-    seen.sampled = finished.is_sample
-    seen.total, seen.seeds = tally.rows.total(), tally.seeds
-    seen.by_generation = defaultdict(Counter, tally.by_generation())
-    seen.by_method = Counter(tally.methods)
-    return seen
+    """The same of rows that are in no one file."""
+    return survey(rows_of(record for _, record in finished.rows.items()))
 
 
 class RowSample:

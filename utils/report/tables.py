@@ -22,7 +22,9 @@ def usage(summary: Summary, words: Words) -> Html:
     head = tag("tr", *(tag("th", words(key), scope="col") for key in heads))
     foot = _usage_line(words("all_stages"), _total(summary))
     table = tag("table", tag("thead", head), tag("tbody", *body), tag("tfoot", foot))
-    return section("usage", words("usage"), scrolled(table))
+    answered = "; ".join(f"{who}: {number(who.completions)}" for who in summary.answered_by)
+    models = [tag("p", words("answered_by", models=answered), class_="quiet")] if answered else []
+    return section("usage", words("usage"), scrolled(table), *models)
 
 
 def _usage_line(name: str, use: StageSummary) -> Html:

@@ -120,10 +120,6 @@ _UI: dict[str, tuple[str, str]] = {
     "t_complexity": ("Complexity: tags per instruction", "복잡도: 지시문당 태그 수"),
     "t_diversity": ("Diversity: different tags per instruction", "다양성: 지시문당 서로 다른 태그 수"),
     "t_tagged": ("Instructions tagged", "태그를 단 지시문 수"),
-    "measured_sample": (
-        "The run is large: these figures are of a random sample of its rows, as many as the table says.",
-        "데이터가 커서, 이 수치들은 무작위로 뽑은 행(표에 적힌 개수)에서 잰 것입니다.",
-    ),
     "measures_note": (
         "Means, with medians in small print. Distinct-n falls as a set grows: compare sets of similar size.",
         "큰 글씨는 평균, 작은 글씨는 중앙값입니다. Distinct-n은 데이터가 커질수록 낮아지므로 크기가 비슷한 집합끼리 "
@@ -140,6 +136,7 @@ _UI: dict[str, tuple[str, str]] = {
     "output_tokens": ("Output tokens", "출력 토큰"),
     "cached_tokens": ("Cached", "캐시"),
     "all_stages": ("All", "합계"),
+    "answered_by": ("Answered by, as the replies say: {models}", "응답에 적힌 실제 모델: {models}"),
     "no_calls": ("Nothing was asked for.", "호출이 없었습니다."),
     # Trajectories
     "trajectories": ("Trajectories", "진화 과정"),

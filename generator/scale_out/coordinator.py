@@ -1,0 +1,197 @@
+"""What is one for the whole cluster: the journal, the budget, the keys, and how far the run is.
+
+The coordinator is an actor on the driver's node. A worker asks it before every call and tells it every answer, so
+that no answer is asked for twice, whoever dies, and nobody asks for more once the run stops.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import ray
+
+from generator.scale_out.cluster import cause_of
+from generator.scale_out.groups import Rows
+from utils.config import LLMConfig
+from utils.errors import AutoEvolError, EndpointError
+from utils.journal import Journal
+from utils.ledger import Ledger, estimated_tokens
+from utils.schema import Completion, Request, Stage, Usage
+
+TRIES = 3  # times that a group may be begun and not be ended
+PATIENCE = 30.0  # seconds for an answer from the driver's own node
+
+Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
+
+
+@dataclass(slots=True)
+class News:
+    """What has happened lately. `unfinished` are rows of groups not written, as some went without an answer."""
+
+    rows: int = 0
+    failed: int = 0
+    spent: Ledger = field(default_factory=Ledger)
+    unfinished: dict[str, Rows] = field(default_factory=dict)
+
+
+class Coordinator:
+    """The actor. It does one thing after the other, in the order in which a worker asks."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[str] = Counter()  # groups that have not come to an end
+        self._ended: set[str] = set()
+        self._news = News()
+        self._error: AutoEvolError | None = None
+        self._why = "no news of what it does"
+
+    def open(self, open_journal: Callable[[], Journal], environment: Mapping[str, str], budget: Ledger) -> None:
+        """Begin. Keys come in a call, which goes from process to process: no file, log or table of Ray has them."""
+        self._journal, self._environment, self._budget = open_journal(), environment, budget
+
+    def close(self) -> None:
+        self._journal.close()
+
+    def handle(self, calls: list[Call]) -> list[tuple[Any, AutoEvolError | None]]:
+        """Several calls of one worker: what each gives, or raises."""
+        answers: list[tuple[Any, AutoEvolError | None]] = []
+        for name, args in calls:
+            try:
+                answers.append((getattr(self, name)(*args), None))
+            except AutoEvolError as exc:
+                answers.append((None, exc))
+        return answers
+
+    def enter(self) -> tuple[Mapping[str, str], bool]:
+        """The keys that a worker needs, and whether there is a budget to ask for."""
+        return self._environment, self._budget.max_calls is not None or self._budget.max_cost is not None
+
+    def get(self, request: Request, key: bytes) -> Completion | None:
+        """The recorded completion of a request. Raises what has stopped the run: then nothing more is asked for."""
+        if self._error:
+            raise self._error
+        return self._journal.get(request, key)
+
+    def call(self, of: str, name: str, *args: Any) -> Any:
+        """What a method of the `journal`, or of the `budget`, the ledger of all workers, gives."""
+        return getattr(self._journal if of == "journal" else self._budget, name)(*args)
+
+    def begin(self, group: str) -> bool:
+        """Whether a group is to be worked on: not one that has taken its process down again and again."""
+        if self._error or self._begun[group] == TRIES:
+            return False
+        self._begun[group] += 1
+        return True
+
+    def end(self, group: str, rows: int, failed: int, spent: Ledger, unfinished: Rows | None) -> None:
+        """A group has come to its end, perhaps not for the first time, where what was made of it got lost."""
+        del self._begun[group]
+        self._news.spent.add(spent)
+        if group not in self._ended:
+            self._ended.add(group)
+            self._news.rows += rows
+            self._news.failed += failed
+        if unfinished:
+            self._news.unfinished[group] = unfinished
+
+    def fail(self, why: str, spent: Ledger) -> None:
+        """The program itself has failed on a group, which remains begun."""
+        self._news.spent.add(spent)
+        self._why = why
+
+    def stop(self, error: AutoEvolError, spent: Ledger) -> None:
+        """The run cannot go on."""
+        self._news.spent.add(spent)
+        self._error = self._error or error
+
+    def news(self) -> tuple[News, AutoEvolError | None]:
+        """What has happened since the last time, and what has stopped the run."""
+        news, self._news = self._news, News()
+        return news, self._error
+
+    def take_begun(self) -> tuple[set[str], str]:
+        """The groups that were begun and have not ended, to be forgotten here, and why the last one failed."""
+        begun, self._begun = set(self._begun), Counter()
+        return begun, self._why
+
+
+async def asked(answer: Any) -> Any:
+    """What the coordinator answers the driver. Raises what it raised, EndpointError where it is gone."""
+    try:
+        return await asyncio.wait_for(answer, PATIENCE)
+    except AutoEvolError as exc:  # as it comes out of Ray, which puts a traceback for its text
+        raise getattr(exc, "cause", None) or exc from exc
+    except (TimeoutError, ray.exceptions.RayError) as exc:
+        raise EndpointError(f"the Ray node of this program does not answer ({cause_of(exc)}); run again") from exc
+
+
+class Calls:
+    """Calls of the coordinator by one worker; to its LLMs, the journal. While some are under way the next gather."""
+
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
+        self._waiting: list[tuple[Call, asyncio.Future]] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    def __call__(self, name: str, *args: Any) -> asyncio.Future:
+        """A future of what the coordinator's method of this name gives; calls arrive in their order."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(((name, args), future))
+        self._sending = self._sending or asyncio.ensure_future(self._send())
+        return future
+
+    def get(self, request: Request, key: bytes) -> asyncio.Future[Completion | None]:
+        return self("get", request, key)
+
+    def put(self, request: Request, completion: Completion, key: bytes) -> asyncio.Future[None]:
+        return self("call", "journal", "put", request, completion, key)
+
+    def holds_answers_of(self, model: str, base_url: str) -> bool:
+        return ray.get(self._coordinator.call.remote("journal", "holds_answers_of", model, base_url))
+
+    async def _send(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            try:
+                answers = await self._coordinator.handle.remote([call for call, _ in waiting])
+            except ray.exceptions.RayError as exc:
+                answers = [(None, EndpointError(f"the coordinator is gone ({cause_of(exc)})"))] * len(waiting)
+            for (_, future), (value, error) in zip(waiting, answers, strict=True):
+                if not future.cancelled():
+                    future.set_exception(error) if error else future.set_result(value)
+        self._sending = None
+
+
+class SharedLedger(Ledger):
+    """The ledger of a worker where there is a budget. What one that died had set aside stays so: the budget holds."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__()
+        self._calls = calls
+
+    async def admit(self, request: Request, config: LLMConfig) -> Decimal:
+        limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
+        reserved = await self._calls("call", "budget", "reserve", *limits, config)
+        self.in_flight += 1
+        return reserved
+
+    def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
+        super().settle(Decimal(0), stage, completion, config)  # which tells the tokens by way of `wasted`
+        told = completion and Completion("", completion.failure)
+        self._calls("call", "budget", "settle", reserved, stage, told, config)
+
+    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
+        super().wasted(stage, usage, config)
+        self._calls("call", "budget", "wasted", stage, usage, config)
+
+
+def taken(ledger: Ledger) -> Ledger:
+    """What the ledger of a worker has booked, taken out of it, for the driver to book."""
+    booked = Ledger()
+    booked.add(ledger)
+    ledger.stages.clear()
+    ledger.answered_by.clear()
+    ledger.retries, ledger.rate_limited_seconds = 0, 0.0
+    return booked

@@ -1,0 +1,80 @@
+"""The files of groups: those that are to be worked on, and what became of them.
+
+    groups/000012.parquet   a row per group: its name, and its seeds as JSON
+    rows/….parquet          as Ray Data writes them, a row per group: its name, and its records as JSON
+
+A group is named by a digest of its seeds and of all that is done with them, so what is written of it is right for
+just as long as its name occurs; nothing else tells what is finished.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from itertools import islice
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+from generator.group import groups_of_ten
+from utils.results import Record, parquet_bytes, parquet_rows
+from utils.schema import SeedInstruction
+from utils.spool import Spool
+from utils.storage import Store
+
+GROUPS, ROWS = "groups", "rows"
+IN_A_FILE = 1_000  # groups
+Rows = list[tuple[int, Record]]  # by row key, as on a spool
+SEEDS = TypeAdapter(list[SeedInstruction])
+
+
+class Groups:
+    """The groups of a run on its store; `work` stands for all that is done with them."""
+
+    def __init__(self, store: Store, seeds: Iterable[SeedInstruction], work: str) -> None:
+        self._store, self._seeds, self._work = store, seeds, work.encode()
+        self._seen: set[str] = set()
+
+    def named(self) -> Iterator[tuple[str, list[SeedInstruction]]]:
+        """All groups by their names, in row order."""
+        for group in groups_of_ten(self._seeds):
+            yield sha256(self._work + SEEDS.dump_json(group)).hexdigest()[:32], group
+
+    def write(self, todo: set[str]) -> None:
+        """Write those that are to be worked on, in the place of former ones."""
+        self._store.delete(self._store.names(GROUPS))
+        chosen = ((name, group) for name, group in self.named() if name in todo)
+        lines = ({"group": name, "seeds": SEEDS.dump_json(group).decode()} for name, group in chosen)
+        for number, batch in enumerate(iter(lambda: list(islice(lines, IN_A_FILE)), [])):
+            self._store.write(f"{GROUPS}/{number:06}.parquet", parquet_bytes(batch, {"group": str, "seeds": str}))
+
+    def finish(self, name: str, rows: Rows) -> None:
+        """Write what became of a group, as Ray Data does."""
+        line = {"group": name, "records": json.dumps(rows)}
+        self._store.write(f"{ROWS}/{name}.parquet", parquet_bytes([line], {"group": str, "records": str}))
+
+    def gather(self, todo: set[str], rows: Spool) -> tuple[int, int]:
+        """Put what was written since the last time of groups `todo` on `rows`, and take them out of `todo`.
+
+        Files of no use are deleted: those of other groups, and what a killed process has left. Returns how many rows
+        there were, and how many of them are not evolved.
+        """
+        total = failed = 0
+        for name in set(self._store.names(ROWS)) - self._seen:
+            self._seen.add(name)
+            found = [record for record in _records(self._store.read(name) or b"") if record["group"] in todo]
+            if not found:
+                self._store.delete([name])
+            for record in found:
+                records = json.loads(record["records"])
+                rows.put_many((key, row) for key, row in records)
+                total += len(records)
+                failed += sum(kind != "evolved" for _, (kind, _) in records)
+            todo -= {record["group"] for record in found}
+        return total, failed
+
+
+def _records(content: bytes) -> list[dict[str, str]]:
+    try:
+        return list(parquet_rows(content))
+    except (pa.ArrowException, OSError):  # half a file
+        return []

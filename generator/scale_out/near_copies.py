@@ -1,0 +1,60 @@
+"""The near-copy filter where rows are too many for one machine: what is compared is shared out, what is decided is not.
+
+Texts are numbered, seeds first, then new instructions in row order, and cut into shards. A task lists pairs of a shard
+and later instructions that are too close; the driver drops those of which a partner is kept: the set of one machine.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from itertools import chain, islice
+from typing import Any
+
+import ray
+
+from generator.scale_out.cluster import LOOK, cause_of
+from utils.errors import EndpointError
+from utils.overlap import NearCopies
+from utils.results import near_copy_record, set_near_copies_aside
+from utils.schema import SeedInstruction
+from utils.spool import Spool
+
+ON_DRIVER = 1_000_000  # rows at most: 25 minutes
+IN_A_SHARD = 250_000  # texts
+
+
+async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_overlap: float) -> None:
+    """Eliminate new instructions that nearly repeat another row's, in the order of rows."""
+    if len(rows) <= ON_DRIVER:
+        set_near_copies_aside(rows, seeds, max_overlap)
+        return
+    texts = chain(((seed.id, seed.text) for seed in seeds), ((r["id"], r["instruction"]) for _, r in _new(rows)))
+    shards = [ray.put(shard) for shard in iter(lambda: list(islice(texts, IN_A_SHARD)), [])]
+    listing, partners = ray.remote(near_pairs), defaultdict[int, list[int]](list)
+    try:
+        for found in [listing.remote(shards, IN_A_SHARD, k, len(seeds), max_overlap) for k in range(len(shards))]:
+            for number, partner in await found:
+                partners[number].append(partner)
+    except ray.exceptions.RayError as exc:
+        raise EndpointError(f"the near-copy filter lost its tasks ({cause_of(exc)}); {LOOK}") from exc
+    dropped: set[int] = set()
+    for number, (key, record) in enumerate(_new(rows), len(seeds)):
+        if not dropped.issuperset(partners[number]):
+            dropped.add(number)
+            rows.put(key, near_copy_record(record))
+
+
+def _new(rows: Spool) -> Iterator[tuple[int, dict[str, Any]]]:
+    return ((key, record) for key, (kind, record) in rows.items() if kind == "evolved" and record["generation"])
+
+
+def near_pairs(shards: list, size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:
+    """Numbers of new instructions, each with that of an earlier text of shard `own` that it is too close to."""
+    near, pairs = NearCopies(max_overlap), []
+    for row_id, text in ray.get(shards[own]):
+        near.add(row_id, text)
+    for shard in range(own, len(shards)):
+        for number, (row_id, text) in enumerate(ray.get(shards[shard]), shard * size):
+            if number >= seeds:
+                partners = (own * size + place for place in near.all_above(row_id, text))
+                pairs += [(number, partner) for partner in partners if partner < number]
+    return pairs

@@ -1,0 +1,209 @@
+"""The data set of Ray Data, and what is done about groups that do not come through.
+
+Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down again and
+again is left out, and so is one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the
+same pipeline, one at a time, so that they take nothing else down; those that do not come through then are rejected.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import ray
+
+from generator.scale_out.cluster import LOOK, cause_of, this_node
+from generator.scale_out.coordinator import TRIES, Coordinator, asked
+from generator.scale_out.groups import GROUPS, ROWS, Groups
+from generator.scale_out.worker import Evolver, GroupWorker
+from utils.config import RunConfig
+from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
+from utils.ledger import Ledger
+from utils.llm import Recorder
+from utils.mirror import open_journal
+from utils.prompts import PROMPT_FOLDER
+from utils.results import set_aside_record
+from utils.run_folder import JOURNAL
+from utils.schema import SeedInstruction
+from utils.spool import Spool
+from utils.storage import is_url, store_of
+
+log = logging.getLogger(__name__)
+
+POLL = 0.2  # seconds
+GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, so that none waits for the others
+REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
+HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
+LAST_MOMENT = 1.0  # seconds for them where it was interrupted, or cannot go on
+BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
+
+
+@dataclass(frozen=True)
+class FinalRun:
+    """What is done with the seeds: `build` opens the LLMs of a worker by its share of the configuration, `methods` are
+    the ids of what it evolves with. `done` is told of rows and failed rows.
+    """
+
+    config: RunConfig
+    build: Callable[[RunConfig, Recorder, Ledger], GroupWorker]
+    methods: Sequence[str]
+    ledger: Ledger
+    done: Callable[[int, int], None]
+
+    def digest(self) -> str:
+        """Stands for all that is done with the rows. A replay is to look at all answers, so nothing is like it."""
+        digest = sha256(f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}".encode())
+        for path in sorted(PROMPT_FOLDER.rglob("*.txt")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: Spool) -> None:
+    """Evolve all seeds on the cluster, and put what became of them on `rows`; `root` is the folder or URL of files.
+
+    Raises EndpointError where the cluster cannot go on, and what ends a run on one machine as well.
+    """
+    config, root = run.config, root if is_url(root) else str(Path(root).absolute())
+    groups = Groups(store_of(root), seeds, run.digest())
+    todo = {name for name, _ in groups.named()}
+    run.done(*groups.gather(todo, rows))
+    coordinator = ray.remote(Coordinator).options(num_cpus=0, label_selector=this_node()).remote()
+    journal, recording = (config.run_folder / JOURNAL).absolute(), config.replay and config.replay.absolute()
+    opening = partial(open_journal, journal, recording, config.on_store(config.run_folder))
+    variables = {name: os.environ[name] for name in config.variables if name in os.environ}
+    await asked(coordinator.open.remote(opening, variables, run.ledger.remaining()))
+    try:
+        await _Passes(groups, run, root, rows, coordinator).over(todo)
+    finally:
+        await asked(coordinator.close.remote())
+
+
+class _Passes:
+    """Passes of the pipeline over groups, until all have come through or are rejected."""
+
+    def __init__(self, groups: Groups, run: FinalRun, root: str, rows: Spool, coordinator: Any) -> None:
+        self._groups, self._run, self._root, self._rows, self._coordinator = groups, run, root, rows, coordinator
+
+    async def over(self, todo: set[str]) -> None:
+        """Have all groups `todo` come to their end. Raises EndpointError where no pass brings anything any more."""
+        total, suspects, barren = len(todo), set[str](), 0
+        while todo:
+            before, alone = (len(todo), len(suspects)), todo <= suspects
+            fault = await self._pass(todo, todo if alone else todo - suspects, alone)
+            begun, why = await asked(self._coordinator.take_begun.remote())
+            self._groups.gather(todo, self._rows)
+            if alone:
+                self._reject(begun & todo)
+                self._groups.gather(todo, self._rows)
+            suspects |= begun & todo
+            barren = barren + 1 if before == (len(todo), len(suspects)) else 0
+            if len(suspects) == total >= BARREN or barren == BARREN:
+                raise EndpointError(f"no group of rows comes through on the Ray cluster ({fault or why}); {LOOK}")
+
+    async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
+        """One pass over some groups, one at a time if `alone`; returns why Ray Data gave up, if it did."""
+        config = self._run.config
+        requests = None if config.batch_size == "auto" else config.batch_size
+        workers = 1 if alone else workers_for(requests, len(chosen))
+        log.info("%d groups over %d Ray workers", len(chosen), workers)
+        self._groups.write(chosen)
+        build = partial(self._run.build, config.for_worker(workers, requests and requests // workers))
+        of_block = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
+        of_worker = (build, self._coordinator)
+        running = _in_thread(pipeline, self._root, of_worker, workers, of_block, alone, config.longest_silence)
+        try:
+            error = await self._watch(running, todo)
+        except asyncio.CancelledError:
+            await asked(self._coordinator.stop.remote(Interrupted("interrupted"), Ledger()))
+            await self._watch(running, todo, LAST_MOMENT)
+            raise
+        if error:
+            await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else LAST_MOMENT)
+            raise error
+        if fault := running.exception():
+            log.warning("Ray Data gave up: %s", cause_of(fault))
+        return fault and cause_of(fault)
+
+    async def _watch(self, running: Future, todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
+        """Tell how far it is until the pass ends, or a worker stops the run, or for at most so many `seconds` then."""
+        limit = seconds and time.monotonic() + seconds
+        while True:
+            ended = running.done()
+            news, error = await asked(self._coordinator.news.remote())
+            self._run.done(news.rows, news.failed)
+            self._run.ledger.add(news.spent)
+            for group, rows in news.unfinished.items():
+                self._rows.put_many(rows)
+                todo.discard(group)
+            if ended or (time.monotonic() > limit if limit else error):
+                return error
+            await asyncio.sleep(POLL)
+
+    def _reject(self, names: set[str]) -> None:
+        """Groups that have taken their process down, or blocked it, also where nothing else was in it."""
+        for name, group in self._groups.named():
+            if name in names:
+                log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
+                rows = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
+                key_of = self._run.config.row_key
+                self._groups.finish(name, [(key_of(row["id"], 1), ["eliminated", row]) for row in rows])
+                self._run.done(len(group), len(group))
+
+
+def workers_for(requests: int | None, groups: int) -> int:
+    """The workers for the cluster as it is: one per node, more where a node's share of requests is large."""
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    workers = min(max(cpus, nodes), max(nodes, (requests or 0) // REQUESTS_AT_LEAST))
+    return min(workers, groups, requests or workers)
+
+
+def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone: bool, silence: float) -> None:
+    """Ray Data's part. Blocks until all groups are written, or given up."""
+    from ray.data import ActorPoolStrategy, DataContext, read_parquet
+
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what matters comes as an exception
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # what is missing in the end is tried again
+    context.execution_no_progress_timeout_s = silence
+    # A folder of this machine is read and written here, whether or not other nodes see it.
+    here = {} if is_url(root) else {"num_cpus": 0, "label_selector": this_node()}
+    (
+        read_parquet(f"{root}/{GROUPS}", **here)
+        .repartition(target_num_rows_per_block=rows_of_block, strict=True)
+        .flat_map(
+            Evolver,
+            fn_constructor_args=built_of,
+            compute=ActorPoolStrategy(
+                size=workers,
+                max_tasks_in_flight_per_actor=1 if alone else 4,
+                max_concurrent_calls_per_actor=1 if alone else 2,
+            ),
+            num_cpus=0,  # they wait for the network, and start again wherever there is a node
+        )
+        .write_parquet(f"{root}/{ROWS}", ray_remote_args=here)
+    )
+
+
+def _in_thread(work: Callable[..., None], *args: Any) -> "Future[None]":
+    """Do what blocks in a thread of its own; a daemon, as nothing can end it."""
+
+    def run() -> None:
+        try:
+            future.set_result(work(*args))
+        except Exception as exc:
+            future.set_exception(exc)
+
+    future: Future[None] = Future()
+    threading.Thread(target=run, daemon=True).start()
+    return future

@@ -1,0 +1,109 @@
+"""What an actor gives back of a group, and what it tells."""
+
+import asyncio
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+
+from generator.scale_out import pipeline
+from generator.scale_out.coordinator import Coordinator
+from generator.scale_out.groups import SEEDS
+from generator.scale_out.pipeline import workers_for
+from generator.scale_out.worker import Evolver, GroupWorker
+from tests.builders import seeds as seeds_of
+from tests.generator.scale_out.test_coordinator import Remote
+from utils.errors import BudgetReached
+from utils.journal import Journal
+from utils.ledger import Ledger
+
+ROW = {"group": "x", "seeds": SEEDS.dump_json(seeds_of(2)).decode()}
+
+
+@pytest.fixture
+def office(monkeypatch) -> Coordinator:
+    monkeypatch.setenv("A_KEY", "")
+    opened = Coordinator()
+    opened.open(lambda: Journal(None), {"A_KEY": "secret"}, Ledger())
+    return opened
+
+
+def given(office: Coordinator, work, monkeypatch, drained=None) -> list[dict]:
+    """What an actor that does `work` gives of one group."""
+
+    async def drain():
+        drained.append("home")
+
+    async def calling() -> list[dict]:
+        remote = Remote(office)
+        remote.enter = SimpleNamespace(remote=office.enter)
+        return await Evolver(lambda journal, ledger: GroupWorker(work, drain), remote)(ROW)
+
+    monkeypatch.setattr(pipeline.ray, "get", lambda answer: answer)
+    return asyncio.run(calling())
+
+
+def becomes(*kinds: str):
+    async def work(group):
+        return [(seed.id, [kind, {"text": seed.text}]) for seed, kind in zip(group, kinds, strict=True)]
+
+    return work
+
+
+def test_a_finished_group_is_a_row_and_is_told(office, monkeypatch):
+    (row,) = given(office, becomes("evolved", "eliminated"), monkeypatch)
+    assert row["group"] == "x"
+    assert json.loads(row["records"])[1] == [1, ["eliminated", {"text": seeds_of(2)[1].text}]]
+    news, _ = office.news()
+    assert (news.rows, news.failed, news.unfinished, office.take_begun()[0]) == (2, 1, {}, set())
+    assert os.environ["A_KEY"] == "secret"
+
+
+def test_a_group_with_a_row_that_went_without_an_answer_is_told_and_not_written(office, monkeypatch):
+    assert given(office, becomes("evolved", "unavailable"), monkeypatch) == []
+    news, _ = office.news()
+    assert [kind for _, (kind, _) in news.unfinished["x"]] == ["evolved", "unavailable"]
+    assert office.take_begun()[0] == set()
+
+
+@pytest.mark.parametrize("fault", [KeyError("a bug"), SystemExit(1)])
+def test_a_group_that_the_program_fails_on_stays_begun(office, fault, monkeypatch):
+    async def work(group):
+        raise fault
+
+    assert given(office, work, monkeypatch) == []
+    begun, why = office.take_begun()
+    assert begun == {"x"}
+    assert type(fault).__name__ in why
+
+
+def test_where_the_budget_ends_the_run_calls_come_home(office, monkeypatch):
+    async def work(group):
+        raise BudgetReached("used up")
+
+    drained: list[str] = []
+    assert given(office, work, monkeypatch, drained) == []
+    assert drained == ["home"]
+    assert str(office.news()[1]) == "used up"
+    assert given(office, becomes("evolved", "evolved"), monkeypatch) == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "requests", "groups", "workers"),
+    [
+        (3, 3, 12, 20, 3),
+        (3, 3, 12, 2, 2),
+        (3, 3, 2, 20, 2),
+        (2, 64, 4096, 10_000, 16),
+        (2, 8, 4096, 10_000, 8),
+        (2, 0, 4096, 10_000, 2),
+        (4, 8, None, 100, 4),
+    ],
+)
+def test_workers_are_one_per_node_and_more_for_many_requests(nodes, cpus, requests, groups, workers, monkeypatch):
+    monkeypatch.setattr(pipeline.ray, "nodes", lambda: [{"Alive": True}] * nodes + [{"Alive": False}])
+    monkeypatch.setattr(pipeline.ray, "cluster_resources", lambda: {"CPU": cpus})
+    assert workers_for(requests, groups) == workers

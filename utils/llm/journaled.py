@@ -1,0 +1,130 @@
+"""What the roles use: the journal first, then an endpoint; every completion is recorded before it is used."""
+
+import asyncio
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Any, Protocol
+
+from utils.config import LLMConfig
+from utils.errors import JournalError
+from utils.journal import request_key
+from utils.ledger import Ledger
+from utils.schema import Completion, Message, Request, Stage
+
+
+class LLM(Protocol):
+    """An LLM as the roles see it."""
+
+    @property
+    def model(self) -> str: ...
+
+    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion: ...
+
+
+class Endpoint(Protocol):
+    """Where completions come from. Raises EndpointError when the run cannot go on."""
+
+    async def send(self, request: Request) -> Completion: ...
+
+    async def close(self) -> None: ...
+
+
+class Recorder(Protocol):
+    """Where completions are looked up and recorded: a Journal, or one that is asked from afar and awaited."""
+
+    def get(self, request: Request, key: bytes) -> Completion | Awaitable[Completion | None] | None: ...
+
+    def put(self, request: Request, completion: Completion, key: bytes) -> Awaitable[None] | None: ...
+
+    def holds_answers_of(self, model: str, base_url: str) -> bool: ...
+
+
+class JournaledLLM:
+    """Journal first, then the endpoint; every completion is recorded before it is used."""
+
+    def __init__(
+        self, endpoint: Endpoint, config: LLMConfig, journal: Recorder, ledger: Ledger, run_seed: int = 42
+    ) -> None:
+        self.config = config
+        self._endpoint = endpoint
+        self._journal = journal
+        self._ledger = ledger
+        self._run_seed = run_seed
+        self._of_endpoint = config.of_endpoint()
+        self._under_way: dict[bytes, asyncio.Task[Completion]] = {}
+
+    @property
+    def model(self) -> str:
+        return self.config.model
+
+    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
+        """The completion of `messages`; `draw` counts the samples of one prompt, from 0.
+
+        A row's failure is in `Completion.failure`. Raises EndpointError and BudgetReached.
+        """
+        request = self._request(stage, messages, draw)
+        key = request_key(request)
+        if stored := await _settled(self._journal.get(request, key)):
+            self._ledger.found(stage, stored, self.model)
+            return stored
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.create_task(self._fetch(request, key))
+            self._under_way[key] = task
+            task.add_done_callback(lambda done: self._settle(key, done))
+        # Not awaited itself: when the run stops, a call already paid for may still come home to the journal (`drain`).
+        await asyncio.wait((task,))
+        return task.result()
+
+    def _settle(self, key: bytes, task: asyncio.Task[Completion]) -> None:
+        self._under_way.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # looked at: the run may have stopped before anyone could hear of it
+
+    def _request(self, stage: Stage, messages: tuple[Message, ...], draw: int) -> Request:
+        sampling = self.config.sampling(stage)
+        # Another --seed means other samples; greedy completions are the same whatever the seed.
+        greedy = sampling.temperature == 0
+        drawn = str(draw) if greedy else f"{self._run_seed}:{draw}"
+        return Request(stage, self.model, messages, sampling, drawn, self._of_endpoint)
+
+    async def _fetch(self, request: Request, key: bytes) -> Completion:
+        reserved = await self._ledger.admit(request, self.config)
+        completion = None
+        try:
+            completion = await self._endpoint.send(request)
+        finally:
+            self._ledger.settle(reserved, request.stage, completion, self.config)
+        if completion.failure != "unavailable":
+            await _settled(self._journal.put(request, completion, key))
+        return completion
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Let calls under way come home, at most so many seconds; cancel what is still out then."""
+        tasks = list(self._under_way.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+
+async def _settled(value: Any) -> Any:
+    return await value if isawaitable(value) else value
+
+
+class ReplayEndpoint:
+    """Answers nothing: in a replay every answer stands in the recording, and a missing one is an error."""
+
+    async def send(self, request: Request) -> Completion:
+        raise JournalError(
+            f"the recording has no answer for a request of stage {request.stage}: replay it with the very "
+            "flags, data and program version that it was made with"
+        )
+
+    async def close(self) -> None:
+        """Nothing is open."""

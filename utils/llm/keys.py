@@ -1,0 +1,20 @@
+"""Keys: from the environment only, and told before anything is sent where one is missing or cannot be one."""
+
+from utils.config import DEEPSEEK_KEY, LLMConfig, RunConfig
+from utils.errors import EndpointError
+
+
+def usable_key(config: LLMConfig) -> str:
+    """The key from the environment. Raises EndpointError where it is missing, or cannot stand in an HTTP header."""
+    key = config.api_key()
+    if not (key.isascii() and key.isprintable()):
+        name = config.api_key_env or DEEPSEEK_KEY
+        raise EndpointError(f"the key of {name} holds a character that no key has; copy it again, without quotes")
+    return key
+
+
+def check_keys(config: RunConfig) -> None:
+    """Raises EndpointError where a key that the run will need is missing or cannot be one."""
+    if not (config.offline or config.replay):
+        for llm_config in (config.evol_llm_config, config.optim_llm_config):
+            usable_key(llm_config)

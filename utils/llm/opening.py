@@ -1,0 +1,51 @@
+"""The two LLMs of a run, opened and closed."""
+
+import asyncio
+
+from utils.concurrency import Gate, Window
+from utils.config import LLMConfig, RunConfig
+from utils.ledger import Ledger
+from utils.llm.journaled import Endpoint, JournaledLLM, Recorder, ReplayEndpoint
+
+LAST_MOMENT = 1.0  # seconds that calls under way are given when a run stops early
+
+Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, rpm and tpm
+
+
+def open_llms(config: RunConfig, journal: Recorder, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
+    """The evol LLM and the optimizer LLM of a run. Where both use one server at one rate, they share its window."""
+    gate = Gate(None if config.batch_size == "auto" else config.batch_size)
+    windows: Windows = {}
+
+    def opened(llm_config: LLMConfig) -> JournaledLLM:
+        if config.offline:  # rows must not claim a model that has not written them
+            llm_config = llm_config.model_copy(update={"model": "offline"})
+        endpoint = _endpoint(config, llm_config, gate, windows, ledger, journal)
+        return JournaledLLM(endpoint, llm_config, journal, ledger, config.seed)
+
+    return opened(config.evol_llm_config), opened(config.optim_llm_config)
+
+
+def _endpoint(
+    config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Windows, ledger: Ledger, journal: Recorder
+) -> Endpoint:
+    if config.replay:
+        return ReplayEndpoint()
+    if config.offline:
+        from utils.offline import OfflineEndpoint
+
+        return OfflineEndpoint()
+    from utils.llm.endpoint import OpenAIEndpoint
+
+    ceiling = None if config.batch_size == "auto" else config.batch_size
+    rates = (llm_config.rpm, llm_config.tpm)
+    own = [windows.setdefault((base_url, *rates), Window(ceiling, *rates)) for base_url in llm_config.base_urls]
+    worked = journal.holds_answers_of(llm_config.model, llm_config.base_url)
+    return OpenAIEndpoint(llm_config, gate, own, ledger, worked)
+
+
+async def close_llms(*llms: JournaledLLM) -> None:
+    """Give calls under way a moment to come home, then close the connections."""
+    await asyncio.gather(*(llm.drain(LAST_MOMENT) for llm in llms))
+    for llm in llms:
+        await llm.close()
