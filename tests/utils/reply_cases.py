@@ -81,6 +81,19 @@ SAME_LINE = [
     "**Final Rewritten Instruction** " + RESULT,
     "#최종 재작성된 지시문#： " + RESULT,
     "#Finally Rewritten Instruction#: #Finally Rewritten Instruction#: " + RESULT,
+    *(
+        f"{heading}{joint}{RESULT}"
+        for heading in (
+            "#Finally Rewritten Instruction#",
+            "**#Finally Rewritten Instruction#**",
+            "#최종 재작성된 지시문#",
+        )
+        for joint in (
+            *[" - ", " – ", " — ", " ―\n", "—", " : ", "： ", " -> ", " → ", " => ", ": - ", " --- ", " -\n\n"],
+            *[" **-** ", " **:** ", "\n-\n", "\n\n—\n\n", "\n:\n", "\n**–**\n", "\n→\n"],
+        )
+    ),
+    "**#Finally Rewritten Instruction#** **- " + RESULT + "**",
 ]
 
 MENTIONS = [
@@ -293,6 +306,15 @@ SPECIAL = [
     RewriteCase(
         "windows line ends", f"#Plan#:\r\nx\r\n\r\n#Finally Rewritten Instruction#:\r\n{RESULT}\r\n\r\nNote: x\r\n"
     ),
+    *(
+        RewriteCase(f"no joint, {text!r} behind {gap!r}", f"#Finally Rewritten Instruction#{gap}{text}", text)
+        for gap, text in [
+            *[("\n", "- item\n- item"), (":\n", "– 항목\n– 항목"), (" ", "- item\n- item"), (":\n", "- one item")],
+            *[("\n", "-5 + 3 = ?"), (" ", "-5 + 3 = ?"), (": ", "-5 + 3 = ?"), ("\n", "---\ntitle: x\n---\nExplain.")],
+            *[(" - ", "**Bold** word"), (" — ", "what is new?")],
+        ]
+    ),
+    RewriteCase("the seed begins with a sign, too", "#Final Instruction# - 5 + 3 = ?", "- 5 + 3 = ?", "- 5 + 2 = ?"),
     RewriteCase("rule at the end", f"#Finally Rewritten Instruction#:\n\n---\n\n{RESULT}\n\n---\n"),
     RewriteCase(
         "a Korean reply",

@@ -276,6 +276,8 @@ TURNS: list[tuple[str, str]] = [
     (f"{TEXT}<｜end▁of▁sentence｜><｜User｜>More<｜Assistant｜>Sure.", TEXT),
     (f"{TEXT}<|return|><|start|>user<|message|>More<|end|>", TEXT),
     (f"<|im_start|>assistant\n{TEXT}<|im_end|>", TEXT),
+    (f"</s>{TEXT}</s>", TEXT),
+    ("<|im_end|>\n<|im_start|>user\nThanks!", ""),
     ("```python\nprint(1)\n```<|im_end|>\n<|im_start|>user\nFix it.", "```python\nprint(1)\n```"),
     ("```python\nprint(1)\n<|im_end|>", "```python\nprint(1)"),
     ("답은 넷 </s>", "답은 넷"),

@@ -125,8 +125,11 @@ class Page:
 
         Real ones are glued to what precedes them, begin a line, or follow a finished sentence.
         """
-        before, after = self.line_around(mark)
-        return _runs_in(before) or bool(_GOES_ON.match(after))
+        return _runs_in(self.line_around(mark)[0]) or self.goes_on(mark)
+
+    def goes_on(self, mark: Mark) -> bool:
+        """Whether a sentence goes on behind a mark."""
+        return bool(_GOES_ON.match(self.line_around(mark)[1]))
 
     def named(self, mark: Mark) -> bool:
         """Whether an opening mark at the beginning of a text is named there: "<think> tags are …"."""

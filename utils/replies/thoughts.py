@@ -14,6 +14,7 @@ from utils.replies.forms import Form
 from utils.replies.marks import Mark, Page
 from utils.replies.text import peel_blockquote
 
+_DEEPEST = 8  # rounds: what one cut lays bare is read again; real replies need two or three
 _WRAPPED = re.compile(r"\s*+<(answer|response|output)>(?P<answer>.*)</\1>\s*+\Z", re.I | re.S)
 _OWN_TURN = re.compile(r"assistant|model|chatbot", re.I)
 
@@ -24,7 +25,7 @@ def split_thoughts(content: str) -> tuple[str, str | None]:
     A text without marks comes back as it is; where the thoughts never end, the answer is "".
     """
     text, thoughts = content, []
-    while True:
+    for _ in range(_DEEPEST):
         answer, found = _split_once(text)
         thoughts += found
         if answer == text:
@@ -67,7 +68,7 @@ def _split_once(text: str) -> tuple[str, list[str]]:
 
 
 def _first_block(page: Page, number: int, position: int) -> _Block | None:
-    """The block that opens the text from `position` on; the header of the model's own turn is an empty one."""
+    """The block that opens the text from `position` on; a stray mark or the header of the model's turn is empty."""
     if number == len(page.marks):
         return None
     mark = page.marks[number]
@@ -76,8 +77,9 @@ def _first_block(page: Page, number: int, position: int) -> _Block | None:
     if mark.kind == "open":
         return _opened_block(page, number)
     stray = mark.kind == "answer" or (mark.kind == "close" and mark.form and mark.form.lone)
+    stray = stray or (mark.kind == "end" and _behind(page, number).strip())
     own = mark.kind == "turn" and _OWN_TURN.search(page.text, mark.start, mark.end)
-    return _Block(mark.start, mark.start, mark.end) if (stray or own) and not page.spoken(mark) else None
+    return _Block(mark.start, mark.start, mark.end) if (stray or own) and not page.goes_on(mark) else None
 
 
 def _opened_block(page: Page, number: int) -> _Block | None:
@@ -143,9 +145,14 @@ def _unopened_block(page: Page, number: int, position: int) -> _Block | None:
 
 def _leads_to_answer(page: Page, number: int) -> bool:
     """Whether the mark of an answer follows at once, as in harmony, where a turn's end closes thoughts."""
-    this, following = page.marks[number], page.marks[number + 1 : number + 2]
-    between = page.text[this.end : following[0].start] if following else "-"
-    return not between.strip() and following[0].kind == "answer"
+    following = page.marks[number + 1 : number + 2]
+    return bool(following) and following[0].kind == "answer" and not _behind(page, number).strip()
+
+
+def _behind(page: Page, number: int) -> str:
+    """What stands between a mark and the next one, or the end of the text."""
+    following = page.marks[number + 1 : number + 2]
+    return page.text[page.marks[number].end : following[0].start if following else len(page.text)]
 
 
 def _answer(page: Page, number: int, position: int, forms: set[Form | None]) -> tuple[list[str], list[str]]:
@@ -174,10 +181,9 @@ def _answer(page: Page, number: int, position: int, forms: set[Form | None]) -> 
 def _ends(page: Page, number: int) -> bool:
     """Whether the answer ends at this mark: nothing or another turn follows it, or it is no part of a sentence."""
     mark, following = page.marks[number], page.marks[number + 1 : number + 2]
-    behind = page.text[mark.end : following[0].start if following else len(page.text)]
     if page.shown(mark) or (page.text.startswith("</s>", mark.start) and _strikes(page.text, mark.start)):
         return False
-    final = not behind.strip() and (not following or following[0].kind in ("end", "turn"))
+    final = not _behind(page, number).strip() and (not following or following[0].kind in ("end", "turn"))
     return not page.said_last(mark) if final else not page.spoken(mark)
 
 
