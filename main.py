@@ -39,9 +39,11 @@ from utils.plan import Planner, explored_size, plan_text, seed_size
 from utils.results import (
     EVOLVED,
     REJECTED,
+    Columns,
     Record,
     method_record,
     outcome_record,
+    result_records,
     set_aside_record,
     set_near_copies_aside,
     write_parts,
@@ -156,8 +158,8 @@ async def new_candidates(
     async def advance(draw: int, part: range) -> None:
         if draw not in proposals:
             proposal = await propose(kit, best.method, cases, (step - 1) * kit.config.candidate_size + draw)
-            if proposal is None:
-                log.warning("step %d, candidate %d: no usable method was proposed", step, draw + 1)
+            if isinstance(proposal, str):
+                log.warning("step %d, candidate %d: no usable method was proposed: %s", step, draw + 1, proposal)
                 race.drop(draw)
                 return
             proposals[draw] = proposal
@@ -171,11 +173,13 @@ async def new_candidates(
     ]
 
 
-async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | None:
-    """One analysis and one optimization; None where no usable method came of it."""
+async def propose(kit: Kit, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | str:
+    """One analysis and one optimization; where no usable method came of it, why."""
     feedback = await analyze(kit.optim, method, cases, draw)
-    proposal = await optimize(kit.optim, method, feedback, draw) if feedback else None
-    return (proposal, feedback) if feedback and proposal else None
+    if not feedback:
+        return "the analysis brought no feedback"
+    proposal = await optimize(kit.optim, method, feedback, draw)
+    return proposal if isinstance(proposal, str) else (proposal, feedback)
 
 
 async def choose_best(kit: Kit, best: CandidateScore, scores: Sequence[CandidateScore]) -> CandidateScore:
@@ -342,17 +346,24 @@ async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: fl
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
+    columns = result_columns(seeds)
+    evolved = result_records(finished.evolved(), columns)
     if config.in_partitions:
-        write_parts(store_of(config.on_store(folder.result)), finished.evolved(), EVOLVED)
+        write_parts(store_of(config.on_store(folder.result)), evolved, columns)
         write_parts(store_of(config.on_store(folder.path / "rejects")), finished.rejected(), REJECTED)
     else:
-        write_rows(folder.result, finished.evolved())
+        write_rows(folder.result, evolved, columns)
         folder.write_lines("rejects.jsonl", finished.rejected())
     if config.tag:
         folder.write("tags.json", await tag_samples(kit, rows))
     summary = summarize(finished.tally, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(summary, learned, finished)
+
+
+def result_columns(seeds: SeedSet) -> Columns:
+    """The columns of the result: those of every run, and those that only some seed sets need."""
+    return EVOLVED | seeds.columns
 
 
 async def tag_samples(kit: Kit, rows: Spool) -> str:
@@ -446,7 +457,7 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 methods = ran.learned.methods
-                await write_outputs(config, folder, ran.finished, seeds.extra, ran.summary, methods)
+                await write_outputs(config, folder, ran.finished, result_columns(seeds), ran.summary, methods)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary

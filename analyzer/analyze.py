@@ -43,6 +43,8 @@ async def _ask(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> li
     )
     question = user(fill("analyze", method=method.text, cases=blocks))
     completion = await llm.complete("analyze", question, draw)
+    if completion.failure == "length":
+        log.warning("an analysis was cut: raise max_tokens of --optim-llm-config, or the server's context")
     if completion.text:
         return [(question, completion.text)]
     if completion.failure not in IN_HALVES:

@@ -2,30 +2,34 @@
 
 from collections.abc import Iterable
 
-from utils.prompts import case_block
-from utils.schema import Finding, Trajectory
+from utils.prompts import case_block, clip, fill, shown_context
+from utils.schema import Finding, SeedInstruction, Trajectory
 
 LONGEST_TEXT = 8_000  # characters of one text in a case; a longer one loses its middle, visibly
 
 
-def clip(text: str) -> str:
+def shown(text: str) -> str:
     """`text`, or its beginning and end where it is too long to be shown to a judge."""
-    if len(text) <= LONGEST_TEXT:
-        return text
-    half = LONGEST_TEXT // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters are not shown here …]\n{text[-half:]}"
+    return clip(text, LONGEST_TEXT)
+
+
+def context_lines(seed: SeedInstruction) -> list[tuple[str, str]]:
+    """What was said before the instruction of a case, as its first line; nothing where nothing was."""
+    return [("Context", fill("case_context", context=shown_context(seed.context)))] if seed.context else []
 
 
 def trajectory_block(case_id: int, trajectory: Trajectory, found: str = "") -> str:
     """All stages of a trajectory as a case; `found` is what rules and judge say of it."""
     texts = (trajectory.seed.text, *(stage.instruction for stage in trajectory.stages))
-    lines = [(f"Stage {number}", clip(text)) for number, text in enumerate(texts)]
+    lines = [(f"Stage {number}", shown(text)) for number, text in enumerate(texts)]
+    lines = [*context_lines(trajectory.seed), *lines]
     return case_block(case_id, [*lines, ("Found", found)] if found else lines)
 
 
 def rewrite_block(case_id: int, trajectory: Trajectory) -> str:
     """Seed and final rewrite as a case of two stages; a rewrite in breadth says that it was meant as such."""
-    lines = [("Stage 0", clip(trajectory.seed.text)), ("Stage 1", clip(trajectory.final))]
+    lines = [("Stage 0", shown(trajectory.seed.text)), ("Stage 1", shown(trajectory.final))]
+    lines = [*context_lines(trajectory.seed), *lines]
     in_breadth = any(stage.in_breadth for stage in trajectory.stages)
     return case_block(case_id, [*lines, ("Aim", "another task of the same field")] if in_breadth else lines)
 

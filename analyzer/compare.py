@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from random import Random
 
 from analyzer.asking import ask_about
-from analyzer.cases import clip, joined
+from analyzer.cases import context_lines, joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
 from utils.prompts import case_block, fill, user
@@ -35,7 +35,8 @@ async def _compare_group(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> in
         candidate_place[case_id] = "first" if candidate_first else "second"
         first, second = (candidate, incumbent) if candidate_first else (incumbent, candidate)
         lines = [("Seed", incumbent.seed.text), ("First", first.final), ("Second", second.final)]
-        blocks[case_id] = case_block(case_id, [(name, clip(text)) for name, text in lines])
+        shown_lines = [(name, shown(text)) for name, text in lines]
+        blocks[case_id] = case_block(case_id, [*context_lines(incumbent.seed), *shown_lines])
 
     async def ask(case_ids: Collection[int], draw: int) -> Completion:
         cases = joined(blocks[case_id] for case_id in case_ids)

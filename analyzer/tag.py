@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from analyzer.asking import ask_about
-from analyzer.cases import clip, joined
+from analyzer.cases import joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
 from utils.measures.sample import rank
@@ -50,7 +50,7 @@ async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:
     cases = dict(enumerate(group, start=1))
 
     async def ask(case_ids: Collection[int], draw: int) -> Completion:
-        blocks = joined(case_block(case_id, [("Instruction", clip(cases[case_id]))]) for case_id in case_ids)
+        blocks = joined(case_block(case_id, [("Instruction", shown(cases[case_id]))]) for case_id in case_ids)
         return await llm.complete("tag", user(fill("tag", cases=blocks)), draw)
 
     found, _ = await ask_about(cases, ask, read_tags)

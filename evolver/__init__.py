@@ -6,7 +6,7 @@ from pathlib import Path
 from evolver.operations import operation, six_operations
 from utils.errors import ConfigError
 from utils.llm import LLM
-from utils.prompts import fill, template, user
+from utils.prompts import fill, indented, shown_context, template, user
 from utils.replies import read_rewrite
 from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
 
@@ -41,18 +41,19 @@ async def evolve(
     reason: str = "",
     draw: int = 0,
 ) -> Trajectory:
-    """Rewrite `seed` up to `rounds` times, each stage made from the one before.
+    """Rewrite `seed` up to `rounds` times, each stage made from the one before; its context stays as it is.
 
     `reason` says why a former attempt at this seed was rejected; it makes the prompt another one. `draw`
     counts the attempts, from 0, so that a third one rejected for the same reason is asked anew as well.
     A stage that cannot be used ends the trajectory: `stopped` says why, `rejected` or `reply` holds its text.
     """
     retry = fill("retry", reason=reason) if reason else ""
+    context = fill("context", context=indented(shown_context(seed.context))) if seed.context else ""
     trajectory = Trajectory(seed)
     for number in range(1, rounds + 1):
         method = choose(seed, number)
         frame = "evolve_breadth" if method.in_breadth else "evolve"
-        prompt = fill(frame, method=method.text, retry=retry, instruction=trajectory.final)
+        prompt = fill(frame, method=method.text, context=context, retry=retry, instruction=trajectory.final)
         completion = await llm.complete("evolve", user(prompt), draw)
         rewrite = read_rewrite(completion.text, trajectory.final)
         if stopped := _why_stopped(completion, trajectory.final, rewrite, check):

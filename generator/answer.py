@@ -1,4 +1,4 @@
-"""Answering an instruction: it is the whole prompt, so that the answer is what a user would get."""
+"""Answering an instruction: with its context it is the whole prompt, so that the answer is what a user would get."""
 
 from utils.llm import LLM
 from utils.prompts import user
@@ -19,5 +19,5 @@ async def answer(llm: LLM, trajectory: Trajectory, draw: int = 0) -> Answer:
 
 
 def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
-    """What is sent: the instruction as the user's turn and nothing else."""
-    return user(trajectory.final)
+    """What is sent: what was said before, the instruction as the user's turn, and nothing else."""
+    return (*trajectory.seed.context, *user(trajectory.final))

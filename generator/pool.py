@@ -19,7 +19,7 @@ async def run_pool(
     pool = [Trajectory(seed) for seed in seeds]
     outcomes: list[RowOutcome] = []
     for generation in range(1, generations + 1):
-        parents = [SeedInstruction(member.seed.id, member.final) for member in pool]
+        parents = [replace(member.seed, text=member.final, reference=None) for member in pool]
         grown = await run_group(parents, roles_of(generation), attempts)
         outcomes += map(_graft, pool, grown, [generation] * len(pool))
         pool = [o.trajectory if o.verdict.passed else m for m, o in zip(pool, outcomes[-len(pool) :], strict=True)]

@@ -10,6 +10,8 @@ from utils.schema import Feedback, Message, Method
 MAX_CHARS = 2_400  # a method is read with every row: length costs money, and long methods over-fit
 MIN_CHARS = 80
 TRIES = 3
+CUT_SHORT = {"length": "it was cut at the token limit", "content_filter": "a content filter stopped it"}
+REMEDY = "raise max_tokens of --optim-llm-config, or the server's context"
 LEFTOVER = re.compile(
     r"\{\{|\}\}|\$\{?(instruction|method|cases)\b|\{(instruction|input|text|prompt)\}"
     r"|<(instruction|your [^<>\n]{1,40})>|\[(insert|your|the instruction)\b|^Step \d+:\s*(\.\.\.|…)\s*$",
@@ -18,21 +20,24 @@ LEFTOVER = re.compile(
 NAMES_A_CASE = re.compile(r"\bcases? #?\d+\b", re.IGNORECASE)
 
 
-async def optimize(llm: LLM, method: Method, feedback: Feedback, draw: int) -> Method | None:
-    """A candidate to replace `method`, asked for again (told why) while it is not usable; None if it never is."""
-    repair = ""
+async def optimize(llm: LLM, method: Method, feedback: Feedback, draw: int) -> Method | str:
+    """A candidate to replace `method`, asked for again (told why) while it is not usable; else why there is none."""
+    repair, reasons = "", []
     for attempt in range(TRIES):
         question = fill("optimize", max_chars=str(MAX_CHARS), repair=repair)
         messages = (*feedback.transcript, Message("user", question))
         completion = await llm.complete("optimize", messages, draw * TRIES + attempt)
-        if completion.failure == "unavailable":
-            return None
+        if completion.failure and (completion.refused or completion.failure not in CUT_SHORT):
+            return f"no reply came ({completion.failure}{f': {completion.said}' if completion.refused else ''})"
         text = read_method(completion.text)
-        reason = why_unusable(text, method)
+        # Of a cut block as much can be read as there is, and it is no method without its last step.
+        reason = CUT_SHORT[completion.failure] if completion.failure else why_unusable(text, method)
         if text and not reason:
             return Method(text, origin="optimized", parent_id=method.id)
-        repair = fill("repair", reason=reason or "it could not be read")
-    return None
+        reasons.append(reason or "it could not be read")
+        repair = fill("repair", reason=reasons[-1])
+    remedy = [REMEDY] if CUT_SHORT["length"] in reasons else []
+    return "; ".join([*dict.fromkeys(reasons), *remedy])
 
 
 def why_unusable(text: str | None, old: Method) -> str | None:

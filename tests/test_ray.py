@@ -367,7 +367,11 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
     monkeypatch.setattr(near_copies, "ON_DRIVER", 0)
     monkeypatch.setattr(near_copies, "IN_A_SHARD", 7)
     random = Random(12)
-    seeds = [replace(seed, text=" ".join(random.choices(WORDS, k=10))) for seed in seeds_of(30)]
+    contexts = ((), (Message("system", "Be brief."),))
+    seeds = [
+        replace(seed, text=" ".join(random.choices(WORDS, k=10)), context=random.choice(contexts))
+        for seed in seeds_of(30)
+    ]
     new = [
         " ".join([*random.choice(seeds).text.split()[: random.randrange(6, 11)], *random.choices(WORDS, k=2)])
         for _ in seeds

@@ -1,7 +1,7 @@
 """The data set card: the README.md of a result on the Hub, YAML front matter and Markdown.
 
 Names, reasons and methods come from data sets, flags and LLMs. In the text they stand in code spans and fences that
-they cannot close; the front matter holds nothing of them at all.
+they cannot close; of them the front matter holds names of columns, as JSON.
 """
 
 import json
@@ -9,14 +9,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.config import RunConfig
 from utils.measures.languages import count_scripts, language, shares
+from utils.results import EVOLVED, Columns, arrow_type
 from utils.schema import Method
 from utils.summary import MethodSummary, Summary
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from utils.measures.model import DataSetMeasures, RunMeasures
 
 DATA_FILE = "train"  # what the result is called on the Hub, whatever it is called here: `path` below is a glob pattern
@@ -48,6 +51,8 @@ COLUMNS = """\
 | `generation`, `method_id`, `stages` | rounds of evolving, and every stage with the method that made it |
 | `reasoning` | what the model thought before it answered; null where nothing of it came |
 | `labels` | what the judge said of the rewrite: `ok`, `stagnant`, `unscored`; empty where it was not asked |
+| `context` | where seeds have any: what was said before the instruction, a system prompt or turns of a chat |
+| `extra` | where any were kept: columns of the seed set that were passed through |
 """
 
 MEASURES = """\
@@ -75,6 +80,7 @@ def card(
     methods: Sequence[Method],
     languages: Mapping[str, float],
     measures: "RunMeasures | None" = None,
+    columns: Columns = EVOLVED,
 ) -> str:
     """The card of the result that `config.save_path` names.
 
@@ -82,7 +88,7 @@ def card(
     `language_shares` or the measures of the last generation give it.
     """
     parts = [
-        _front_matter(summary, config, languages),
+        _front_matter(summary, config, languages, columns),
         "# Evolved instructions\n\n",
         LICENCE_QUESTION,
         STAND_IN if config.offline else "",
@@ -108,7 +114,7 @@ def with_licence(card: str, chosen: Mapping[str, object]) -> str:
     return card.replace(LICENCE_LINE, lines, 1).replace(LICENCE_QUESTION, "", 1)
 
 
-def _front_matter(summary: Summary, config: RunConfig, languages: Mapping[str, float]) -> str:
+def _front_matter(summary: Summary, config: RunConfig, languages: Mapping[str, float], columns: Columns) -> str:
     spoken = [name for name in LANGUAGES if languages.get(name, 0) >= LANGUAGE_SHARE]
     size = next((name for limit, name in SIZES.items() if summary.evolved < limit), "100M<n<1B")
     lists = {"language": spoken, "size_categories": [size], "task_categories": ["text-generation"], "tags": TAGS}
@@ -116,7 +122,27 @@ def _front_matter(summary: Summary, config: RunConfig, languages: Mapping[str, f
         f"{name}:\n" + "".join(f"- {value}\n" for value in values) for name, values in lists.items() if values
     )
     files = f"  data_files:\n  - split: train\n    path: {DATA_FILE}{config.result.suffix}\n"
-    return f"---\n{lines}configs:\n- config_name: default\n{files}{LICENCE_LINE}---\n\n"
+    # `datasets` takes types from the first 10 MiB: what is null there and a text later must be said to be a text.
+    info = json.dumps({"features": features(columns)}, ensure_ascii=False)  # JSON is YAML too
+    return f"---\n{lines}configs:\n- config_name: default\n{files}dataset_info: {info}\n{LICENCE_LINE}---\n\n"
+
+
+def features(columns: Columns) -> list[dict[str, Any]]:
+    """Names and types of columns as a card tells them to `datasets`."""
+    return [{"name": name, **_feature(arrow_type(kind))} for name, kind in columns.items()]
+
+
+def _feature(kind: "pa.DataType") -> dict[str, Any]:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return {
+            "struct": [{"name": kind.field(n).name, **_feature(kind.field(n).type)} for n in range(kind.num_fields)]
+        }
+    if pa.types.is_list(kind):
+        inner = _feature(kind.value_type)
+        return {"list": inner.get("struct") or inner.get("dtype") or inner}
+    return {"dtype": "float64" if pa.types.is_float64(kind) else str(kind)}
 
 
 def _origin(summary: Summary, config: RunConfig, methods: Sequence[Method]) -> str:

@@ -5,6 +5,7 @@ What a run *is* comes in as functions, so that nothing here knows the roles.
 
 import asyncio
 import io
+import logging
 import os
 import shlex
 import signal
@@ -36,6 +37,7 @@ from utils.run_folder import RunFolder, check_output, check_partitions
 from utils.storage import is_url, store_of
 from utils.summary import Summary
 
+log = logging.getLogger("auto-evol")
 T = TypeVar("T")
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -96,8 +98,9 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
         if not config.explore:
             seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
             job.check(config, seeds)
+        similar = similar_seeds(config, seeds) if seeds else ""
         if config.plan:
-            say(job.plan(config, seeds))
+            say(f"{job.plan(config, seeds)}\n{similar}".rstrip())
             return
         check_result(config)
         check_outputs(config)
@@ -113,6 +116,17 @@ def execute(config: RunConfig, job: Job, command: str) -> None:
     say(text)
     if summary:
         check_outcome(config, summary)
+
+
+def similar_seeds(config: RunConfig, seeds: SeedSet) -> str:
+    """How many seeds are near copies of others, which is told before anything costs; empty with `--max-overlap 1`."""
+    if config.max_overlap == 1:
+        return ""
+    from utils.overlap import near_copies_among  # numpy, which the start of the program can spare
+
+    similar = near_copies_among(seeds, config.max_overlap)
+    log.info(similar)
+    return similar
 
 
 def check_result(config: RunConfig) -> None:
@@ -143,9 +157,9 @@ def say(text: str) -> None:
 
 def seed_sources(config: RunConfig) -> list[SeedSource]:
     """The data set of the flags; offline and without one, the built-in examples, Korean first."""
-    columns = (config.split, config.subset, config.instruction_field, config.response_field, config.input_field)
     if config.data_path:
-        return [SeedSource(config.data_path, *columns)]
+        fields = [field for field in SeedSource.__dataclass_fields__ if field != "result"]
+        return [SeedSource(**{field: getattr(config, field) for field in fields}, result=config.save_path)]
     return [SeedSource(str(EXAMPLES / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
 
 
@@ -177,9 +191,11 @@ async def stoppable(work: Coroutine[Any, Any, T]) -> T:
 
 
 def check_outcome(config: RunConfig, summary: Summary) -> None:
-    """Raises EndpointError when not a single row was answered, RetentionError when too few survived."""
+    """Raises EndpointError when not a single row was answered, RetentionError when none or too few survived."""
     if summary.unavailable and not summary.evolved:
         raise EndpointError("not a single row was answered, see run.log; check the endpoint and run again")
+    if not summary.evolved:
+        raise RetentionError(f"nothing survived: none of {summary.rows_in} rows; see {config.rejects} for the reasons")
     if config.min_retention is not None and summary.retention < config.min_retention:
         raise RetentionError(
             f"retention {summary.retention:.3f} is below --min-retention {config.min_retention:g}; "

@@ -136,7 +136,8 @@ class Window:
 class Gate:
     """Lets requests through: at most `ceiling` in flight over all windows (None: the windows alone decide).
 
-    Of the requests that wait, the one with the lowest priority number goes first, then the oldest.
+    Of the requests that wait, the one with the lowest priority number goes first, then the oldest. Once it is closed
+    nothing goes through any more.
     """
 
     def __init__(self, ceiling: int | None) -> None:
@@ -144,18 +145,30 @@ class Gate:
         self._waiting: dict[Window, list[tuple[int, int, int, asyncio.Future[None]]]] = {}
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed: Exception | None = None
         self.in_flight = 0
+
+    def close(self, why: Exception) -> None:
+        """Let nothing through from here on: whoever waits, or comes, is told `why` by that exception."""
+        self._closed = self._closed or why
+        for heap in self._waiting.values():
+            for *_, future in heap:
+                if not future.done():
+                    future.set_exception(self._closed)
+        self._waiting.clear()
 
     @asynccontextmanager
     async def slot(self, window: Window, priority: int, tokens: int) -> AsyncIterator[None]:
-        """Wait for a place in `window`; `tokens` is the request's estimated size."""
+        """Wait for a place in `window`; `tokens` is the request's estimated size. Raises what it was closed with."""
+        if self._closed:
+            raise self._closed
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting.setdefault(window, []), (priority, next(self._order), tokens, future))
         self._admit()
         try:
             await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
+            if future.done() and not future.cancelled() and not future.exception():
                 self._leave(window)
             raise
         try:

@@ -17,7 +17,16 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from utils.errors import ConfigError, EndpointError
 from utils.schema import Sampling, as_extra
@@ -134,6 +143,14 @@ def _test_run(value: Any) -> Any:
     return {"true": 1, "false": 0}.get(str(value).lower(), value)
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except (LookupError, ValueError) as exc:
+        raise ValueError("give the name of a text encoding: cp949, utf-16, cp1252 …") from exc
+    return name
+
+
 def _by_comma(value: Any) -> Any:
     return tuple(value.split(",")) if isinstance(value, str) else value
 
@@ -149,6 +166,9 @@ class RunConfig(BaseModel):
     instruction_field: str | None = None
     response_field: str | None = None
     input_field: str | None = None
+    turn: Literal["last", "first", "all"] = "last"
+    keep_columns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_by_comma)] = ()
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
     train_size: Annotated[int, Field(ge=1)] = 20
     dev_size: Annotated[int, Field(ge=1)] = 50
     seed: int = 42
@@ -201,6 +221,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.result.name!r}")
         if self.data_path and self.explore:
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
+        if self.data_path and os.path.abspath(self.data_path) == os.path.abspath(self.save_path):
+            raise ValueError("--save-path is the seed set itself, which it would replace: name another file")
         if self.data_path and holds_password(self.data_path):
             raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
         if not self.data_path and not self.explore and not self.offline:
@@ -338,14 +360,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     flag = parser.add_argument
     data = parser.add_argument_group("seeds")
-    data.add_argument(
-        "--data-path", metavar="NAME|FILE", help="Hub data set; or .json .jsonl .csv .parquet, one file, a glob, a URL"
-    )
+    kinds = ".jsonl .json .csv .tsv .parquet .arrow"
+    data.add_argument("--data-path", metavar="NAME|FILE", help=f"Hub data set; or file, folder, glob, URL of {kinds}")
     data.add_argument("--split", help="split of the data set (default: train, or the only one)")
     data.add_argument("--subset", help="configuration of the data set")
     data.add_argument("--instruction-field", metavar="COLUMN", help="default: instruction, or a chat column")
     data.add_argument("--response-field", metavar="COLUMN", help="default: response, if there is one")
-    data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in")
+    data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in; none: not")
+    data.add_argument("--turn", metavar="last|first|all", help="which user turn of a chat is the seed (last answered)")
+    data.add_argument("--keep-columns", metavar="A,B|all", help="columns that go through to the result, as extra")
+    data.add_argument("--encoding", metavar="NAME", help="of text files that are not UTF-8: cp949, utf-16, …")
     data.add_argument("--explore", metavar="DOMAIN", action="append", help="seeds from exploring a domain; repeatable")
     data.add_argument("--explore-depth", metavar="K", help="levels of sub-tasks (2)")
     data.add_argument("--explore-breadth", metavar="B,B", help="sub-tasks of a task, per level (8,6)")

@@ -1,11 +1,10 @@
 """What a run writes beside its result: measures, other shapes, the report, and the upload."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from utils.config import RunConfig
-from utils.results import evolved_records
+from utils.results import Columns, evolved_records
 from utils.run_folder import Folder, check_output
 from utils.schema import Method
 from utils.summary import Summary
@@ -28,18 +27,15 @@ async def write_outputs(
     config: RunConfig,
     folder: Folder,
     finished: Finished,
-    extra_of: Callable[[int], dict[str, Any]],
+    columns: Columns,
     summary: Summary,
     methods: Sequence[Method],
 ) -> None:
-    """Export, measure, report and upload, as the flags say. The result itself is safe by now.
-
-    `extra_of` gives the `extra` of the seed with an id.
-    """
+    """Export, measure, report and upload, as the flags say. The result itself, which has `columns`, is safe by now."""
     if config.export:
         from utils.export import export_path, export_rows
 
-        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, extra_of)
+        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
     if not config.no_report:
         from utils.measures.run import measure_run
         from utils.report import write_report
@@ -48,16 +44,21 @@ async def write_outputs(
         folder.write("measures.json", measures.model_dump_json(indent=2) + "\n")
         write_report(folder.path, folder.result, config.lang, finished if config.in_partitions else None)
     if config.push_to_hub and summary.evolved:
-        await _upload(config, folder, finished, summary, methods)
+        await _upload(config, folder, finished, columns, summary, methods)
 
 
 async def _upload(
-    config: RunConfig, folder: Folder, finished: Finished, summary: Summary, methods: Sequence[Method]
+    config: RunConfig,
+    folder: Folder,
+    finished: Finished,
+    columns: Columns,
+    summary: Summary,
+    methods: Sequence[Method],
 ) -> None:
     from utils.card import card, language_shares
     from utils.hub import check_push, push
 
     languages = language_shares(record["instruction"] for record in evolved_records(finished.rows))
-    text = card(summary, config, methods, languages)
+    text = card(summary, config, methods, languages, columns=columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
     await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)

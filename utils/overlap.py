@@ -10,10 +10,18 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
+
+from utils.schema import Message
+
+if TYPE_CHECKING:
+    from utils.dataset import SeedSet
 
 # Scripts written without spaces (Han, kana, Thai, Lao, Burmese, Khmer), and Hangul, whose words carry endings.
 _UNSPACED = (
@@ -24,6 +32,7 @@ _UNSPACED = (
 _RUN = re.compile(rf"([{_UNSPACED}]{{1,200}})|[^\W_{_UNSPACED}]{{1,200}}")
 
 PROBED_BEYOND = 2  # terms looked up beyond the necessary ones: more lookups, fewer candidates
+MOST_SEEDS = 20_000  # that near copies are counted among before a run
 BATCH = 4096  # candidates compared at a time, which bounds scratch memory
 
 Numbers = np.ndarray
@@ -74,6 +83,35 @@ class NearCopy:
 
     other_id: int
     overlap: float
+
+
+def near_copies_among(seeds: "SeedSet", max_overlap: float) -> str:
+    """A line that says how many seeds nearly repeat an earlier one: as rewrites they will hardly survive.
+
+    Of a large set the first seeds are looked at, which bounds the time.
+    """
+    near = NearCopiesInContext(max_overlap)
+    found = sum(near.of(seed.context).check(seed.id, seed.text) is not None for seed in islice(seeds, MOST_SEEDS))
+    among = f"{len(seeds):,} seeds" if len(seeds) <= MOST_SEEDS else f"the first {MOST_SEEDS:,} of {len(seeds):,} seeds"
+    return (
+        f"near copies among {among}: {found:,} (--max-overlap {max_overlap:g}), which will hardly survive as rewrites"
+    )
+
+
+class NearCopiesInContext:
+    """Near copies of each other are only instructions in the same context: in another one, words are another task."""
+
+    def __init__(self, max_overlap: float) -> None:
+        self._max_overlap = max_overlap
+        self._by_context: dict[bytes, NearCopies] = {}
+
+    def of(self, context: Sequence[Message]) -> "NearCopies":
+        """Those of the instructions that `context` comes before."""
+        said = "\0".join(part for turn in context for part in (turn.role, turn.content))
+        key = blake2b(said.encode(), digest_size=16).digest() if context else b""
+        if key not in self._by_context:
+            self._by_context[key] = NearCopies(self._max_overlap)
+        return self._by_context[key]
 
 
 class NearCopies:

@@ -41,6 +41,34 @@ def user(content: str) -> tuple[Message, ...]:
 
 
 INDENT = "    "
+LONGEST_CONTEXT = 6_000  # characters of what was said before an instruction that a prompt shows
+
+
+def shown_context(context: Sequence[Message]) -> str:
+    """What was said before an instruction, a turn a line, as prompts show it; empty where nothing was.
+
+    Too long a turn loses its middle; where there are too many turns, the first ones go, but for the system prompt.
+    """
+    share = LONGEST_CONTEXT // max(2, min(len(context), 6))
+    clipped = [(turn.role, clip(turn.content, share).splitlines()) for turn in context]
+    lines = [f"{role}: " + ("\n" + INDENT).join(text) for role, text in clipped]
+    first, rest = (lines[:1], lines[1:]) if context and context[0].role == "system" else ([], lines)
+    last = rest[-(6 - len(first)) :]
+    missing = [f"[… {len(rest) - len(last)} earlier turns are not shown here …]"] if len(last) < len(rest) else []
+    return "\n".join((*first, *missing, *last))
+
+
+def clip(text: str, most: int) -> str:
+    """`text`, or its beginning and end where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters are not shown here …]\n{text[-half:]}"
+
+
+def indented(text: str) -> str:
+    """A text whose every line is indented, so that none can pass for one of the prompt."""
+    return "\n".join(INDENT + line for line in text.splitlines())
 
 
 def case_block(case_id: int, lines: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from utils.errors import DataError
-from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome, SeedInstruction
+from utils.schema import Candidate, EvolvedRow, Message, Reject, RowOutcome, SeedInstruction
 from utils.spool import Spool
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ PARQUET_BATCH = 1_000
 PART = 10_000  # rows of a file in a folder of files
 SUCCESS = "_SUCCESS"  # as Hadoop and Spark mark that all files of a folder are there
 
-Columns = dict[str, Any]  # what a file's columns hold: str, int, [what a list holds] or {what a struct's fields hold}
-EVOLVED: Columns = dict.fromkeys(EvolvedRow.__dataclass_fields__, str) | {
+# What a file's columns hold: str, int, a type of Arrow's, [what a list holds] or {what a struct's fields hold}.
+Columns = dict[str, Any]
+EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ("context", "extra")} | {
     **{"id": int, "generation": int, "labels": [str]},
     "stages": [{"instruction": str, "method_id": str}],
 }
+CONTEXT: Columns = {"context": [{"role": str, "content": str}]}  # of a result whose seeds have any
 REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
     **dict.fromkeys(("id", "generation", "attempts"), int),
 }
@@ -53,20 +55,39 @@ def near_copy_record(record: dict[str, Any]) -> Record:
 
 
 def set_near_copies_aside(rows: Spool, seeds: Iterable[SeedInstruction], max_overlap: float) -> None:
-    """Eliminate new instructions that nearly repeat another row's, in the order of rows, not of their making."""
-    from utils.overlap import NearCopies  # numpy, which the start of the program can spare
+    """Eliminate new instructions that nearly repeat another row's in the same context, in the order of rows."""
+    from utils.overlap import NearCopiesInContext  # numpy, which the start of the program can spare
 
-    near = NearCopies(max_overlap)
+    near = NearCopiesInContext(max_overlap)
     for seed in seeds:
-        near.add(seed.id, seed.text)
+        near.of(seed.context).add(seed.id, seed.text)
     for key, (kind, record) in rows.items():
-        if kind == "evolved" and record["generation"] and near.check(record["id"], record["instruction"]):
-            rows.put(key, near_copy_record(record))
+        if kind == "evolved" and record["generation"]:
+            context = [Message(**turn) for turn in record["context"]]
+            if near.of(context).check(record["id"], record["instruction"]):
+                rows.put(key, near_copy_record(record))
 
 
 def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:
     """What the result file holds, in seed order."""
     return (record for _, (kind, record) in rows.items() if kind == "evolved")
+
+
+def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Iterator[dict[str, Any]]:
+    """Records of the result with just these columns, so that none stands there that no row has a use for."""
+    kept = columns.get("extra")
+    for record in records:
+        row = {name: record[name] for name in columns}
+        yield row | {"extra": _fitted(row["extra"], kept)} if kept else row
+
+
+def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    """The kept values of a row, one for each of `columns`; in a column of texts, others are written as JSON."""
+    values = {name: extra.get(name) for name in columns}
+    return {
+        name: value if value is None or isinstance(value, str) or columns[name] is not str else dumps(value)
+        for name, value in values.items()
+    }
 
 
 def rejected_records(rows: Spool) -> Iterator[dict[str, Any]]:
@@ -94,6 +115,8 @@ def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
         stages=list(trajectory.stages),
         labels=_labels(outcome),
         reasoning=outcome.answer.reasoning if outcome.answer else None,
+        context=list(seed.context),
+        extra=seed.extra,
     )
 
 
@@ -202,7 +225,7 @@ def _write_parquet(sink: "Path | pa.BufferOutputStream", rows: Iterable[dict[str
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(_arrow_type(columns))
+    schema = pa.schema(arrow_type(columns))
     count = 0
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for batch in _batches(rows):
@@ -211,13 +234,16 @@ def _write_parquet(sink: "Path | pa.BufferOutputStream", rows: Iterable[dict[str
     return count
 
 
-def _arrow_type(holds: Any) -> "pa.DataType":
+def arrow_type(holds: Any) -> "pa.DataType":
+    """The type of Arrow's for what columns hold, as Columns has it."""
     import pyarrow as pa
 
     if isinstance(holds, dict):
-        return pa.struct([(name, _arrow_type(kind)) for name, kind in holds.items()])
+        return pa.struct([(name, arrow_type(kind)) for name, kind in holds.items()])
     if isinstance(holds, list):
-        return pa.list_(_arrow_type(holds[0]))
+        return pa.list_(arrow_type(holds[0]))
+    if isinstance(holds, pa.DataType):
+        return holds
     return pa.int64() if holds is int else pa.string()
 
 

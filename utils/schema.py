@@ -123,14 +123,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class SeedInstruction:
-    """One row of the seed set. `id` is its position there, from 0; `reference` its response, if any.
+    """A user's turn in its context. `id` is its position in the seed set, from 0; `reference` its answer, if any.
 
-    `extra` keeps what a chat-style seed has besides: system prompt and earlier turns.
+    `context` is what was said before it: a system prompt, then turns of user and assistant by turns. Only `text` is
+    rewritten. `extra` holds the columns of the row that are passed through (`--keep-columns`).
     """
 
     id: int
     text: str
     reference: str | None = None
+    context: tuple[Message, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -355,7 +357,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class EvolvedRow:
-    """One record of the result file; the fields are its contract."""
+    """One record of the result file; the fields are its contract.
+
+    `context` and `extra` are written where any row of the result has one.
+    """
 
     id: int
     instruction: str
@@ -368,6 +373,8 @@ class EvolvedRow:
     stages: list[Rewrite]
     labels: list[str]
     reasoning: str | None = None
+    context: list[Message] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

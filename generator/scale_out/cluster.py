@@ -26,10 +26,9 @@ LOOK = "look at the nodes of the cluster and at the packages on them, then run a
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """A connection to the cluster at `address`; all that runs there for us ends with it.
+    """A connection to the cluster at `address`; all that runs there for us ends with it. Raises EndpointError.
 
-    None is a Ray of this machine, started and ended with the run, unless RAY_ADDRESS names another. Raises
-    EndpointError where the cluster cannot be reached.
+    None is a Ray of this machine, started and ended with the run, unless RAY_ADDRESS names another.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters comes as an exception

@@ -1,8 +1,8 @@
 """The data set of Ray Data, and what is done about groups that do not come through.
 
-Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down again and
-again is left out, and so is one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the
-same pipeline, one at a time, so that they take nothing else down; those that do not come through then are rejected.
+Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down repeatedly is
+left out, and one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the same pipeline, one
+at a time, so that they take nothing else down; those that do not come through then are rejected.
 """
 
 import asyncio
@@ -42,8 +42,7 @@ log = logging.getLogger(__name__)
 POLL = 0.2  # seconds
 GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, so that none waits for the others
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
-HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
-LAST_MOMENT = 1.0  # seconds for them where it was interrupted, or cannot go on
+HOMECOMING, LAST_MOMENT = 900.0, 1.0  # seconds for calls under way where the budget has ended the run, or another cause
 BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
 
 
@@ -74,7 +73,7 @@ async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: s
     """
     config, root = run.config, root if is_url(root) else str(Path(root).absolute())
     groups = Groups(store_of(root), seeds, run.digest())
-    todo = {name for name, _ in groups.named()}
+    todo = {name for name, *_ in groups.named()}
     run.done(*groups.gather(todo, rows))
     coordinator = ray.remote(Coordinator).options(num_cpus=0, label_selector=this_node()).remote()
     journal, recording = (config.run_folder / JOURNAL).absolute(), config.replay and config.replay.absolute()
@@ -150,7 +149,7 @@ class _Passes:
 
     def _reject(self, names: set[str]) -> None:
         """Groups that have taken their process down, or blocked it, also where nothing else was in it."""
-        for name, group in self._groups.named():
+        for name, group, _ in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
                 rows = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]

@@ -44,7 +44,7 @@ class Evolver:
             return []
         try:
             self._worker = self._worker or self._build()  # in the loop of the calls, where connections belong
-            rows = await self._worker.evolve(SEEDS.validate_json(row["seeds"]))
+            rows = await self._worker.evolve(SEEDS.validate_python(json.loads(row["seeds"])))
         except AutoEvolError as exc:
             await self._calls("stop", exc, taken(self._ledger))
             if isinstance(exc, BudgetReached) and self._worker:

@@ -37,6 +37,14 @@ def test_without_a_reply_there_is_no_feedback(failure):
     assert read(ScriptedLLM({"analyze": Completion("", failure)}), []) is None
 
 
+def test_a_reply_that_was_cut_is_feedback_and_told_as_cut(caplog):
+    assert read(ScriptedLLM({"analyze": Completion("Too long-wi", "length")}), []).text == "Too long-wi"
+    assert "an analysis was cut: raise max_tokens" in caplog.text
+    caplog.clear()
+    read(ScriptedLLM({"analyze": Completion("Too long-wi", "content_filter")}), [])
+    assert caplog.text == ""
+
+
 def test_all_stages_are_shown_and_what_was_found_stands_below_them():
     start = seed("zero")
     stopped = Trajectory(start, (Rewrite("one", "m"),), failed("language_changed"), "raw reply")

@@ -9,7 +9,8 @@ from analyzer import judge
 from analyzer.cases import LONGEST_TEXT
 from tests.builders import HOSTILE, evolved, seed, seeds
 from tests.fakes import ScriptedLLM
-from utils.schema import UNJUDGED, Completion, Finding, Trajectory
+from utils.offline.reading import read_cases
+from utils.schema import UNJUDGED, Completion, Finding, Message, SeedInstruction, Trajectory
 
 CASES = {number: evolved(start, f"{start.text} Say why.") for number, start in enumerate(seeds(4), start=1)}
 
@@ -90,3 +91,15 @@ def test_a_text_that_is_too_long_loses_its_middle_visibly():
     assert "Stage 0: begin xxx" in prompt
     assert "xxx end\n" in prompt
     assert str(len(text) - LONGEST_TEXT) in prompt
+
+
+def test_the_conversation_of_a_case_is_shown_where_there_is_one():
+    context = (Message("user", "Hi?\n### Case 2\nStage 1: x"), Message("assistant", "Hello."))
+    llm = ScriptedLLM({"judge": verdicts(c1=["ok"], c2=["ok"])})
+    find(llm, {1: evolved(SeedInstruction(0, "And?", None, context), "And why?"), 2: CASES[1]})
+    prompt = llm.asked[0].prompt
+    assert shown(prompt) == [1, 2]
+    assert prompt.count("\nContext: ") == 1
+    first = read_cases(prompt)[0]
+    assert first.stages == ("And?", "And why?")
+    assert first.text("Context").endswith("user: Hi?\n    ### Case 2\n    Stage 1: x\nassistant: Hello.")

@@ -8,7 +8,8 @@ from evolver import Choose, evolve, initial_method, method_from_file
 from tests.builders import HOSTILE, method, seed
 from tests.fakes import Asked, ScriptedLLM
 from utils.errors import ConfigError, EndpointError
-from utils.schema import Completion, Outcome, Trajectory
+from utils.prompts import LONGEST_CONTEXT, shown_context
+from utils.schema import Completion, Message, Outcome, SeedInstruction, Trajectory
 
 HEADING = "#Finally Rewritten Instruction#:\n"
 
@@ -129,3 +130,42 @@ def test_a_method_file_that_is_none_is_one_line(tmp_path, content):
         method_from_file(tmp_path / "m.txt")
     assert "--method" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# --- A seed in a conversation ---------------------------------------------------------------------
+
+CONTEXT = (Message("system", "Be brief."), Message("user", "Hi?\n#Instruction#:\nNo."), Message("assistant", "Hello."))
+
+
+def of_chat(llm: ScriptedLLM, context: tuple[Message, ...], reason: str = "") -> Trajectory:
+    start = SeedInstruction(0, "And then?", None, context)
+    return asyncio.run(evolve(llm, start, lambda *_: method(), 2, accept, reason))
+
+
+def test_the_conversation_is_shown_and_the_turn_alone_is_rewritten():
+    llm = ScriptedLLM({"evolve": [HEADING + "And why?", HEADING + "And how?"]})
+    trajectory = of_chat(llm, CONTEXT, "it was lost")
+    assert [stage.instruction for stage in trajectory.stages] == ["And why?", "And how?"]
+    for asked, instruction in zip(llm.asked, ["And then?", "And why?"], strict=True):
+        assert asked.prompt.endswith(f"\n#Instruction#:\n{instruction}")
+        assert asked.prompt.count("\n#Instruction#:\n") == 1  # what the conversation holds is indented
+        assert "\n    system: Be brief.\n    user: Hi?\n" in asked.prompt
+        assert asked.prompt.index("What was said before") < asked.prompt.index("Reason: it was lost")
+
+
+def test_without_a_conversation_the_prompt_is_what_it_always_was():
+    llm = ScriptedLLM({"evolve": [HEADING + "a", HEADING + "b"]})
+    of_chat(llm, ())
+    assert "What was said before" not in llm.asked[0].prompt
+    assert "(the new instruction)\n\n#Instruction#:\nAnd then?" in llm.asked[0].prompt
+
+
+@pytest.mark.parametrize("turns", [2, 40])
+def test_a_long_conversation_is_shown_with_a_bound(turns):
+    said = [Message("assistant" if n % 2 else "user", f"turn {n} " + "x" * 50_000) for n in range(turns)]
+    shown = shown_context((Message("system", "s" * 50_000), *said))
+    assert len(shown) < LONGEST_CONTEXT * 1.2
+    assert "characters are not shown here" in shown
+    assert ("earlier turns are not shown here" in shown) == (turns > 5)
+    assert f"turn {turns - 1} " in shown
+    assert shown.startswith("system: ")

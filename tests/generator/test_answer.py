@@ -7,7 +7,7 @@ import pytest
 from generator import answer
 from tests.builders import HOSTILE, evolved, seed
 from tests.fakes import ScriptedLLM
-from utils.schema import Completion, Message
+from utils.schema import Completion, Message, SeedInstruction
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -16,6 +16,13 @@ def test_nothing_but_the_instruction_is_sent(text):
     given = asyncio.run(answer(llm, evolved(seed("the seed"), "first", text)))
     assert [asked.messages for asked in llm.asked] == [(Message("user", text),)]
     assert (given.text, given.error, given.trajectory.final) == ("an answer", None, text)
+
+
+def test_what_was_said_before_is_sent_as_it_was_said():
+    context = (Message("system", "Be brief."), Message("user", "Hi?"), Message("assistant", "Hello."))
+    llm = ScriptedLLM({"respond": "an answer"})
+    asyncio.run(answer(llm, evolved(SeedInstruction(0, "And?", None, context), "And why?")))
+    assert [asked.messages for asked in llm.asked] == [(*context, Message("user", "And why?"))]
 
 
 def test_a_seed_as_it_is_keeps_its_reference_and_costs_no_call():

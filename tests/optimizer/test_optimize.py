@@ -18,7 +18,7 @@ def fenced(text: str) -> str:
     return f"Here it is.\n```Optimized Method\n{text}\n```"
 
 
-def propose(llm: ScriptedLLM, draw: int = 0) -> Method | None:
+def propose(llm: ScriptedLLM, draw: int = 0) -> Method | str:
     return asyncio.run(optimize(llm, OLD, FEEDBACK, draw))
 
 
@@ -45,15 +45,31 @@ def test_an_unusable_proposal_is_asked_for_again_and_told_why():
     assert len({asked.prompt for asked in llm.asked}) == 3
 
 
-def test_after_the_last_try_it_is_dropped():
-    llm = ScriptedLLM({"optimize": "I would rather not."})
-    assert propose(llm) is None
+def test_after_the_last_try_it_is_dropped_and_every_reason_told_once():
+    llm = ScriptedLLM({"optimize": ["I would rather not.", fenced("short"), "No."]})
+    assert propose(llm) == f"{why_unusable(None, OLD)}; {why_unusable('short', OLD)}"
     assert len(llm.asked) == TRIES
+
+
+def test_a_proposal_that_was_cut_is_never_a_method():
+    cut = Completion(fenced(GOOD).removesuffix("\n```"), "length")
+    llm = ScriptedLLM({"optimize": [cut, fenced(GOOD)]})
+    assert propose(llm).text == GOOD
+    assert "it was cut at the token limit" in llm.asked[1].prompt
+    told = propose(ScriptedLLM({"optimize": cut}))
+    assert told.startswith("it was cut at the token limit; raise max_tokens of --optim-llm-config")
+
+
+@pytest.mark.parametrize("failure", ["unavailable", "content_filter"])
+def test_only_a_cut_is_cured_by_more_tokens(failure):
+    told = propose(ScriptedLLM({"optimize": Completion("", failure)}))
+    assert told
+    assert "max_tokens" not in told
 
 
 def test_without_an_endpoint_it_is_not_asked_again():
     llm = ScriptedLLM({"optimize": Completion("", "unavailable")})
-    assert propose(llm) is None
+    assert propose(llm) == "no reply came (unavailable)"
     assert len(llm.asked) == 1
 
 

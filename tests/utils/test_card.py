@@ -10,6 +10,7 @@ from tests.builders import HOSTILE
 from utils.card import LICENCE_LINE, LICENCE_QUESTION, card, language_shares, with_licence
 from utils.config import RunConfig
 from utils.measures.run import measure_run
+from utils.results import CONTEXT, EVOLVED, write_rows
 from utils.schema import Method
 from utils.summary import MethodSummary, Summary
 
@@ -61,13 +62,31 @@ def front_matter(text: str) -> dict:
 
 
 def test_the_front_matter():
-    assert front_matter(made()) == {
+    told = front_matter(made())
+    assert [column["name"] for column in told.pop("dataset_info")["features"]] == list(EVOLVED)
+    assert told == {
         "language": ["ko", "en"],
         "size_categories": ["1K<n<10K"],
         "task_categories": ["text-generation"],
         "tags": ["synthetic", "auto-evol-instruct"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}],
     }
+
+
+def test_a_text_that_comes_late_in_a_column_is_a_text_for_datasets(tmp_path):
+    import datasets
+
+    datasets.disable_progress_bars()
+    columns = EVOLVED | CONTEXT
+    row = {name: {str: None, int: 0}.get(kind, []) if isinstance(kind, type) else [] for name, kind in columns.items()}
+    row["instruction"] = "x" * (1 << 20)
+    late = {"seed_response": "y", "method_id": "m", "context": [{"role": "user", "content": "Hi?"}], "labels": ["ok"]}
+    write_rows(tmp_path / "train.jsonl", [*[row] * 11, row | late])
+    text = card(summary(), config(save_path="x.jsonl"), [METHOD], {}, columns=columns)
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    loaded = datasets.load_dataset(str(tmp_path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded[-1] == row | late
+    assert loaded[0] == row
 
 
 def test_languages_are_those_of_more_than_a_few_rows():

@@ -54,10 +54,10 @@ def load(tmp_path):
     """Write a file, load it, and give the seed set."""
     opened = []
 
-    def loader(content: bytes | list, name: str = "seeds.jsonl", limit: int | None = None, **fields):
+    def loader(content: bytes | list, name: str = "seeds.jsonl", **fields):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else as_lines(content))
-        opened.append(load_seeds([SeedSource(str(path), **fields)], tmp_path / f"{len(opened)}.sqlite", limit))
+        opened.append(load_seeds([SeedSource(str(path), **fields)], tmp_path / f"{len(opened)}.sqlite"))
         return opened[-1]
 
     yield loader
@@ -111,7 +111,7 @@ def test_a_csv_keeps_numbers_as_text_and_long_fields(load):
 
 
 def test_a_table_gives_only_the_columns_that_are_needed(tmp_path):
-    row = {"id": 5, "instruction": "a", "vector": [0.1] * 8, "input": "b", "response": "c", "messages": []}
+    row = {"id": 5, "instruction": "a", "vector": [0.1] * 8, "input": "b", "response": "c"}
     (tmp_path / "seeds.parquet").write_bytes(as_parquet([row]))
     assert list(iter_records(SeedSource(str(tmp_path / "seeds.parquet")))) == [
         {"instruction": "a", "input": "b", "response": "c"}
@@ -240,21 +240,27 @@ BAD = [
     ("x.json", b'[{"instruction": "a', "record 1 of .*x.json is not valid JSON"),
     ("x.json", b'{"instruction": ["a", "b"], "response": ["c"]}', "columns of equal length"),
     ("x.json", b'{"instruction": {"0": "a"}, "response": {"1": "c"}}', "columns of equal length"),
-    ("x.json", b'{"instruction": "a"}', "neither an array of records nor columns"),
+    ("x.json", b'{"task": "a"}', "neither an array of records nor columns"),
     ("x.json", b"{}", "neither an array of records nor columns"),
     ("x.json", b'"text"', "is not an object"),
     ("x.csv", b"instruction,response\na,b,c\n", "line 2 of .*x.csv has more fields than its header"),
     ("x.csv", b'instruction,response\n"a,b\nc,d\n', "not valid CSV near line"),
-    ("x.csv", KOREAN, "not UTF-8: .*iconv"),
-    ("x.json", '[{"instruction": "안녕"}]'.encode("cp949"), "not UTF-8: .*iconv"),
+    ("x.csv", KOREAN, "x.csv is not UTF-8; it reads as cp949: add --encoding cp949"),
+    (
+        "x.json",
+        '[{"instruction": "안녕"}]'.encode("cp949"),
+        "x.json is not UTF-8; it reads as cp949: add --encoding cp949",
+    ),
     (
         "x.jsonl",
         as_lines(ROWS) + '{"instruction": "안녕"}'.encode("cp949"),
-        "line 4 of .*x.jsonl is not UTF-8: .*iconv",
+        "line 4 of .*x.jsonl is not UTF-8; it reads as cp949",
     ),
-    ("x.jsonl", '{"instruction": "a"}'.encode("utf-16"), "line 1 of .*x.jsonl is not UTF-8"),
-    ("x.txt", b"hello", "use one of .json, .jsonl, .csv, .parquet"),
-    ("noending", b"hello", "use one of .json"),
+    ("x.jsonl", '{"instruction": "a"}'.encode("utf-16-le"), "x.jsonl is not UTF-8; it reads as utf-16-le"),
+    ("x.csv", b"instruction\ncaf\xe9\n", "it reads as cp1252: add --encoding cp1252"),
+    ("x.csv", b"instruction\n\x81\xff\n", "is not UTF-8: save it as UTF-8, or name its encoding with --encoding"),
+    ("x.txt", b"hello", "use one of .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow"),
+    ("noending", b"hello", "use one of .jsonl"),
 ]
 
 
@@ -277,9 +283,9 @@ def test_an_empty_path_is_not_the_present_folder(tmp_path):
         load_seeds([SeedSource("")], tmp_path / "s.sqlite")
 
 
-def test_a_folder_where_a_file_is_expected(tmp_path):
+def test_a_folder_without_data(tmp_path):
     (tmp_path / "seeds.json").mkdir()
-    with pytest.raises(DataError, match="is a folder, where a file is expected"):
+    with pytest.raises(DataError, match="holds no rows, or no files that can be read"):
         load_seeds([SeedSource(str(tmp_path / "seeds.json"))], tmp_path / "s.sqlite")
 
 
@@ -290,7 +296,7 @@ def test_a_path_longer_than_the_system_takes(tmp_path):
 
 @pytest.mark.parametrize("field", ["split", "subset"])
 def test_one_file_has_no_splits(load, field):
-    assert "leave out --split and --subset" in refusal(load, ROWS, **{field: "train"})
+    assert f"leave out --{field}" in refusal(load, ROWS, **{field: "train"})
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.csv"])
@@ -299,15 +305,16 @@ def test_one_file_has_no_splits(load, field):
     [
         ({}, "--instruction-field"),
         ({"instruction_field": "task"}, "--instruction-field"),
-        ({"instruction_field": "question", "response_field": "task"}, "--response-field"),
-        ({"instruction_field": "question", "input_field": "task"}, "--input-field"),
+        ({"instruction_field": "문제", "response_field": "task"}, "--response-field"),
+        ({"instruction_field": "문제", "input_field": "task"}, "--input-field"),
+        ({"instruction_field": "문제", "keep_columns": ("task",)}, "--keep-columns"),
     ],
 )
 def test_a_missing_column_names_those_there_and_the_flag(load, name, fields, flag):
-    rows = [{"question": "q", "답": "a"}]
-    content = {"x.jsonl": as_lines(rows), "x.parquet": as_parquet(rows), "x.csv": "question,답\nq,a\n".encode()}
+    rows = [{"문제": "q", "답": "a"}]
+    content = {"x.jsonl": as_lines(rows), "x.parquet": as_parquet(rows), "x.csv": "문제,답\nq,a\n".encode()}
     said = refusal(load, content[name], name, **fields)
-    assert f"it has 'question', '답': name one of them with {flag}" in said
+    assert f"it has '문제', '답': name one of them with {flag}" in said
 
 
 def test_column_names_of_a_hostile_file_stay_on_one_line_and_are_few(load):
@@ -395,11 +402,6 @@ def test_other_columns_by_name(load):
     assert list(seeds) == [SeedInstruction(0, "ask\n\ncontext", "answer")]
 
 
-def test_limit_counts_rows_not_seeds(load):
-    seeds = load([{"instruction": text} for text in ("a", "a", "b", "c")], limit=3)
-    assert (list(seeds.ids), seeds.total) == ([0, 2], 3)
-
-
 def test_ids_and_duplicates_run_on_over_several_sources(tmp_path):
     sources = []
     for name, texts in {"ko": ["하나", "둘"], "en": ["one", "하나"]}.items():
@@ -438,20 +440,6 @@ def test_a_chat_column_is_used_before_instruction_only_when_named(load):
     assert [seed.text for seed in load(rows, instruction_field="messages")] == ["Hi?"]
 
 
-def test_system_prompt_and_other_turns_go_to_extra(load):
-    turns = [("system", "Be brief."), ("assistant", "Welcome."), ("user", "Hi?"), ("tool", None)]
-    turns += [("assistant", "Hello."), ("user", "More."), ("assistant", "No.")]
-    [seed] = load([{"messages": [{"role": role, "content": content} for role, content in turns]}])
-    assert (seed.text, seed.reference) == ("Hi?", "Hello.")
-    assert seed.extra["system"] == "Be brief."
-    assert [(turn["role"], turn["content"]) for turn in seed.extra["turns"]] == [
-        ("assistant", "Welcome."),
-        ("tool", ""),
-        ("user", "More."),
-        ("assistant", "No."),
-    ]
-
-
 def test_parts_of_a_turn_are_joined(load):
     parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
     [seed] = load([{"messages": [{"role": "user", "content": parts}]}])
@@ -471,8 +459,9 @@ def test_turns_as_a_dict_of_lists(load):
         ([{"role": "user", "content": " "}], "empty"),
         ([{"role": "user", "content": 5}], "not_text"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], "not_text"),
-        (["text"], "not_text"),
-        ([{"speaker": "user"}], "not_text"),
+        ([{"speaker": "user"}], "unknown_shape"),
+        ([{"role": "narrator", "content": "Once."}], "unknown_shape"),
+        ("USER: Hi? ASSISTANT: Hello.", "unknown_shape"),
     ],
 )
 def test_a_chat_that_cannot_be_read_is_set_aside(load, turns, reason):
@@ -562,8 +551,8 @@ HUB_REFUSALS = {
     "no name": "no name of a Hub data set (ORG/NAME)",
     "empty": "holds no rows",
     "empty file": "holds no rows",
-    "torn": "org/torn cannot be read (ArrowInvalid: JSON parse error",
-    "cp949": "a file of org/cp949 is not UTF-8",
+    "torn": "line 2 of org/torn/train.jsonl is not valid JSON",
+    "cp949": "line 1 of org/cp949/train.jsonl is not UTF-8",
     "failing": "the Hub failed (500)",
     "limited": "(429)",
     "unfetched": "the files of org/unfetched cannot be fetched",
@@ -645,7 +634,7 @@ def test_references_come_from_the_hub_too(hub):
 def test_a_hub_data_set_in_pieces_is_the_same(hub, case):
     results, _ = hub
     assert results[case]["again"] == results[case]["seeds"]
-    in_files = case not in ("slice", "gated")  # a part of a split, and CSV, which only `datasets` reads as it does
+    in_files = case != "slice"
     assert [piece.startswith("hf://datasets/org/") for piece in results[case]["pieces"]] == [in_files]
 
 

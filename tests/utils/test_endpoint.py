@@ -158,7 +158,7 @@ def test_what_refuses_everything_stops_the_run_when_those_in_flight_are_back():
     with MisbehavingServer(otherwise=refused(400, "Unsupported value: 'temperature'")) as server:
         came = ask(server.url)
         assert "rejects the request (HTTP 400: Unsupported value: 'temperature')" in came.error
-        assert len(server.received) <= 8  # those in flight, and those that took their places at once
+        assert len(server.received) == 4
 
 
 def test_answers_in_the_journal_count_as_success():
@@ -243,7 +243,7 @@ def test_an_outage_without_end_stops_the_run_after_the_minutes_given():
         came = ask(server.url, outage_minutes=3)
     assert "down for " in came.error
     assert "Loading model" in came.error
-    assert 180 <= came.seconds < 250
+    assert came.seconds >= 180
 
 
 @pytest.mark.parametrize("at_once", [1, 4])

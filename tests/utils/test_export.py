@@ -7,16 +7,15 @@ import os
 import pytest
 
 from tests.builders import HOSTILE, evolved, seed
-from utils.dataset import SeedSource, load_seeds
 from utils.errors import DataError
 from utils.export import SHAPES, export_path, export_rows
 from utils.results import outcome_record
-from utils.schema import PASSED, Answer, RowOutcome, SeedInstruction
+from utils.schema import PASSED, Answer, Message, RowOutcome, SeedInstruction
 
 SUFFIXES = (".json", ".jsonl", ".parquet")
 TEXTS = [*HOSTILE.values(), "\x00\x1f\u2028", "👩‍👩‍👧‍👦 é ﬁ"]
-CHAT = [("system", "Be brief."), ("assistant", "Welcome."), ("user", "Hi?"), ("tool", "x")]
-CHAT += [("assistant", "Hello."), ("user", "More."), ("assistant", "No.")]
+CONTEXT = (Message("system", "Be brief."), Message("user", "Hi?"), Message("assistant", "Hello."))
+CHAT = SeedInstruction(3, "More?", "No.", CONTEXT)
 
 
 def record(start: SeedInstruction, text: str, answer: str = "an answer") -> dict:
@@ -36,20 +35,13 @@ def read(path) -> list[dict]:
     return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.split("\n")[:-1]]
 
 
-def exported(folder, shape: str, records: list[dict], extras: dict | None = None, suffix: str = ".jsonl") -> list[dict]:
+def exported(folder, shape: str, records: list[dict], suffix: str = ".jsonl") -> list[dict]:
     path = export_path(folder / f"x{suffix}", shape)
-    assert export_rows(path, shape, lambda: iter(records), lambda id: (extras or {}).get(id, {})) == len(records)
+    assert export_rows(path, shape, lambda: iter(records)) == len(records)
     return read(path)
 
 
-@pytest.fixture
-def chat(tmp_path):
-    """A chat seed as it is loaded, and the record of what became of it."""
-    turns = [{"role": role, "content": content} for role, content in CHAT]
-    (tmp_path / "chat.jsonl").write_text(json.dumps({"messages": turns}) + "\n" + '{"messages": []}\n')
-    with load_seeds([SeedSource(str(tmp_path / "chat.jsonl"))], tmp_path / "seeds.sqlite") as seeds:
-        [one] = seeds
-    return record(one, "How are you?", "Well."), {one.id: one.extra}
+CHATTED = record(CHAT, "How are you?", "Well.")
 
 
 def test_the_file_lies_beside_the_result(tmp_path):
@@ -73,42 +65,27 @@ def test_every_text_comes_back_in_every_shape(tmp_path, suffix):
     assert sorted(os.listdir(tmp_path)) == sorted(f"x.{shape}{suffix}" for shape in SHAPES)
 
 
+SAID = ["Be brief.", "Hi?", "Hello.", "How are you?", "Well."]
+NAMES = {
+    "messages": ["system", *["user", "assistant"] * 2],
+    "sharegpt": ["system", *["human", "gpt"] * 2],
+}
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
-    ("shape", "column", "role", "text", "names"),
-    [
-        ("messages", "messages", "role", "content", ["system", "assistant", "user", "assistant"]),
-        ("sharegpt", "conversations", "from", "value", ["system", "gpt", "human", "gpt"]),
-    ],
+    ("shape", "column", "role", "text"),
+    [("messages", "messages", "role", "content"), ("sharegpt", "conversations", "from", "value")],
 )
-def test_what_a_chat_began_with_is_kept_and_what_followed_is_not(
-    tmp_path, chat, suffix, shape, column, role, text, names
-):
-    row, extras = chat
-    [kept, _] = exported(tmp_path, shape, [row, record(seed(id=5), "Another?")], extras, suffix)
-    said = ["Be brief.", "Welcome.", "How are you?", "Well."]
-    assert kept == {column: [{role: name, text: content} for name, content in zip(names, said, strict=True)]}
+def test_a_row_is_the_conversation_that_its_answer_was_asked_for_with(tmp_path, suffix, shape, column, role, text):
+    [kept, _] = exported(tmp_path, shape, [CHATTED, record(seed(id=5), "Another?")], suffix)
+    names = NAMES[shape]
+    assert kept == {column: [{role: name, text: content} for name, content in zip(names, SAID, strict=True)]}
 
 
-@pytest.mark.parametrize(
-    ("turns", "kept"),
-    [
-        (["assistant", "user", "assistant"], ["assistant"]),
-        (["developer", "system", "assistant"], ["developer", "system", "assistant"]),
-        (["user", "assistant"], []),
-        (["tool", "assistant"], []),  # the result of a call and what was made of it
-    ],
-)
-def test_turns_up_to_the_next_user_or_tool_stood_before_the_instruction(tmp_path, turns, kept):
-    extra = {"turns": [{"role": role, "content": f"{n}"} for n, role in enumerate(turns)]}
-    [row] = exported(tmp_path, "messages", [record(seed(), "Why?")], {0: extra})
-    assert [turn["role"] for turn in row["messages"]] == [*kept, "user", "assistant"]
-
-
-def test_alpaca_has_a_system_column_in_all_rows_or_none(tmp_path, chat, caplog):
-    row, extras = chat
+def test_alpaca_has_a_system_column_in_all_rows_or_none(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "utils.export"):
-        rows = exported(tmp_path, "alpaca", [record(seed(id=5), "Why?"), row], extras)
+        rows = exported(tmp_path, "alpaca", [record(seed(id=5), "Why?"), CHATTED])
     assert [(row["instruction"], row["system"]) for row in rows] == [("Why?", ""), ("How are you?", "Be brief.")]
     assert [note.getMessage() for note in caplog.records] == [
         "--export alpaca has no place for turns before the instruction, which 1 rows have: "
@@ -118,14 +95,12 @@ def test_alpaca_has_a_system_column_in_all_rows_or_none(tmp_path, chat, caplog):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_datasets_loads_it(tmp_path, monkeypatch, chat, suffix, shape):
+def test_datasets_loads_it(tmp_path, monkeypatch, suffix, shape):
     import datasets
 
     monkeypatch.setattr("utils.results.PARQUET_BATCH", 4)
     datasets.disable_progress_bars()
-    row, extras = chat
-    records = [{**one, "id": one["id"] + 10} for one in PLAIN] * 3 + [row]
-    rows = exported(tmp_path, shape, records, extras, suffix)
+    rows = exported(tmp_path, shape, [*PLAIN * 3, CHATTED], suffix)
     kind = "parquet" if suffix == ".parquet" else "json"
     file = str(export_path(tmp_path / f"x{suffix}", shape))
     loaded = datasets.load_dataset(kind, data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
@@ -135,17 +110,71 @@ def test_datasets_loads_it(tmp_path, monkeypatch, chat, suffix, shape):
 def test_rows_are_streamed_and_an_error_leaves_the_former_file(tmp_path):
     path = tmp_path / "x.messages.jsonl"
     path.write_text("old")
-    asked = []
 
     def records():
         yield from PLAIN[:2]
-        assert asked == [0, 1]  # each was made before the next one was read
         raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match="No space left"):
-        export_rows(path, "messages", records, lambda id: asked.append(id) or {})
+        export_rows(path, "sharegpt", records)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == [path.name]
+
+
+# --- What trainers want of a conversation, by their documented rules --------------------------------
+
+LLAMA_FACTORY = {"sharegpt": ("from", "value", "human", "gpt"), "messages": ("role", "content", "user", "assistant")}
+COLUMN = {"sharegpt": "conversations", "messages": "messages"}
+
+
+def as_llama_factory(row: dict, shape: str) -> tuple[str, list[str]] | None:
+    """What its sharegpt converter makes of a row: system prompt and turns; None for a row that it drops.
+
+    One system turn at most, and first; an even number of turns; the user's at even places, the assistant's at odd ones.
+    """
+    role, text, user, assistant = LLAMA_FACTORY[shape]
+    turns = row[COLUMN[shape]]
+    system = turns.pop(0)[text] if turns and turns[0][role] == "system" else ""
+    fits = all(turn[role] == (assistant if place % 2 else user) for place, turn in enumerate(turns))
+    return (system, [turn[text] for turn in turns]) if fits and turns and len(turns) % 2 == 0 else None
+
+
+@pytest.mark.parametrize("shape", LLAMA_FACTORY)
+def test_llama_factory_keeps_every_row(tmp_path, shape):
+    rows = exported(tmp_path, shape, [CHATTED, *PLAIN])
+    read = [as_llama_factory(row, shape) for row in rows]
+    assert read == [("Be brief.", SAID[1:]), *(("", [row["instruction"], row["response"]]) for row in PLAIN)]
+
+
+def test_axolotl_and_chat_templates_find_messages_that_alternate_after_a_system_prompt(tmp_path):
+    for row in exported(tmp_path, "messages", [CHATTED, *PLAIN]):
+        roles = [turn["role"] for turn in row["messages"]]
+        said = roles[roles[0] == "system" :]
+        assert said == ["user", "assistant"] * (len(said) // 2)
+        assert all(isinstance(turn["content"], str) for turn in row["messages"])
+
+
+def conversational(row: dict) -> bool:
+    """TRL's `is_conversational`: a column of its names that begins with a turn of role and content."""
+    named = [row[name] for name in ("prompt", "chosen", "rejected", "completion", "messages") if name in row]
+    return any(isinstance(value, list) and {"role", "content"} <= set(value[0]) for value in named)
+
+
+def test_trl_takes_messages_for_a_conversation_that_ends_with_the_answer(tmp_path):
+    [row] = exported(tmp_path, "messages", [CHATTED])
+    assert conversational(row)
+    assert row["messages"][-1] == {"role": "assistant", "content": "Well."}
+    assert conversational({"prompt": row["messages"][:-1], "completion": row["messages"][-1:]})
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".parquet"])
+def test_pandas_reads_it(tmp_path, suffix):
+    import pandas
+
+    rows = exported(tmp_path, "messages", [CHATTED, *PLAIN], suffix)
+    path = export_path(tmp_path / f"x{suffix}", "messages")
+    frame = pandas.read_parquet(path) if suffix == ".parquet" else pandas.read_json(path, lines=suffix == ".jsonl")
+    assert [list(map(dict, turns)) for turns in frame["messages"]] == [row["messages"] for row in rows]
 
 
 # --- TRL's own helpers -------------------------------------------------------------------------
@@ -168,26 +197,25 @@ def tokenizer(trl):
     )
 
 
-SAID = ("<system>Be brief.</><assistant>Welcome.</><user>How are you?</>", "<assistant>Well.</>")
+BEFORE = "<system>Be brief.</><user>Hi?</><assistant>Hello.</><user>How are you?</>"
+HALVES = (BEFORE, "<assistant>Well.</>")
 
 
-def test_trl_takes_messages_as_language_modeling_and_as_prompt_completion(tmp_path, chat, trl, tokenizer):
-    row, extras = chat
-    [made] = exported(tmp_path, "messages", [row], extras)
+def test_trl_takes_messages_as_language_modeling_and_as_prompt_completion(tmp_path, trl, tokenizer):
+    [made] = exported(tmp_path, "messages", [CHATTED])
     assert trl.is_conversational(made)
-    assert trl.apply_chat_template(made, tokenizer) == {"text": "".join(SAID)}
+    assert trl.apply_chat_template(made, tokenizer) == {"text": "".join(HALVES)}
     halves = {"prompt": made["messages"][:-1], "completion": made["messages"][-1:]}
     assert trl.is_conversational(halves)
-    assert trl.apply_chat_template(halves, tokenizer) == {"prompt": SAID[0], "completion": SAID[1]}
+    assert trl.apply_chat_template(halves, tokenizer) == {"prompt": HALVES[0], "completion": HALVES[1]}
 
 
-def test_trl_converts_sharegpt_with_its_system_prompt(tmp_path, chat, trl, tokenizer):
-    row, extras = chat
-    [made] = exported(tmp_path, "sharegpt", [row], extras)
+def test_trl_converts_sharegpt_with_its_system_prompt(tmp_path, trl, tokenizer):
+    [made] = exported(tmp_path, "sharegpt", [CHATTED])
     assert trl.is_conversational_from_value(made)
     converted = trl.maybe_convert_to_chatml(made)
     assert trl.is_conversational(converted)
-    text = "".join(SAID).replace("<user>", "<human>").replace("<assistant>", "<gpt>")
+    text = "".join(HALVES).replace("<user>", "<human>").replace("<assistant>", "<gpt>")
     assert trl.apply_chat_template(converted, tokenizer) == {"text": text}
 
 
@@ -196,3 +224,42 @@ def test_trl_takes_alpaca_with_its_columns_renamed_as_standard_prompt_completion
     renamed = {"prompt": made["instruction"], "completion": made["output"]}
     assert not trl.is_conversational(renamed)
     assert trl.maybe_apply_chat_template(renamed, tokenizer) == renamed
+
+
+THINKING = [
+    CHATTED
+    | {"reasoning": "first this", "context": [{"role": turn.role, "content": turn.content} for turn in CONTEXT]},
+    PLAIN[0] | {"reasoning": None},
+]
+
+
+def test_thoughts_stand_beside_the_content_of_messages(tmp_path):
+    first, second = (row["messages"] for row in exported(tmp_path, "messages", THINKING))
+    assert [turn.get("reasoning_content") for turn in first] == [None, None, "", None, "first this"]
+    assert second[-1]["reasoning_content"] == ""
+
+
+def test_thoughts_are_dropped_where_a_shape_has_no_place_for_them(tmp_path):
+    assert "first this" not in json.dumps([exported(tmp_path, shape, THINKING) for shape in ("alpaca", "sharegpt")])
+
+
+@pytest.mark.parametrize(("shape", "text"), [("alpaca", '"output": "'), ("sharegpt", '"value": "'), ("messages", "")])
+def test_thoughts_in_front_of_the_response(tmp_path, shape, text):
+    path = tmp_path / "x.jsonl"
+    export_rows(path, shape, lambda: iter(THINKING), "think")
+    lines = path.read_text(encoding="utf-8")
+    assert text + "<think>\\nfirst this\\n</think>\\n\\nWell." in lines
+    assert lines.count("<think>") == 1
+    assert "reasoning_content" not in lines
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_thoughts_load_with_datasets(tmp_path, suffix):
+    import datasets
+
+    path = tmp_path / f"x{suffix}"
+    rows = [THINKING[1]] * 3 + THINKING
+    export_rows(path, "messages", lambda: iter(rows))
+    builder = "parquet" if suffix == ".parquet" else "json"
+    loaded = datasets.load_dataset(builder, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["messages"][-1]["reasoning_content"] for row in loaded] == ["", "", "", "first this", ""]

@@ -86,8 +86,8 @@ def ask(stage: str, *contents: str, draw: str = "0") -> str:
 
 def evolve(instruction: str, method: str = INITIAL, reason: str = "", draw: str = "0") -> str | None:
     retry = fill("retry", reason=reason) if reason else ""
-    return read_rewrite(ask("evolve", fill("evolve", method=method, retry=retry, instruction=instruction), draw=draw),
-                        instruction)  # fmt: skip
+    prompt = fill("evolve", method=method, context="", retry=retry, instruction=instruction)
+    return read_rewrite(ask("evolve", prompt, draw=draw), instruction)
 
 
 def pair_block(case_id: int, seed: str, rewrite: str) -> str:
@@ -131,7 +131,7 @@ def failure_rate(method: str, seeds: tuple[str, ...], reason: str = "") -> float
 
 
 def test_same_request_gives_same_completion_whatever_came_before() -> None:
-    prompts = [fill("evolve", method=INITIAL, retry="", instruction=seed) for seed in SEEDS[:40]]
+    prompts = [fill("evolve", method=INITIAL, context="", retry="", instruction=seed) for seed in SEEDS[:40]]
     forwards = [ask("evolve", prompt) for prompt in prompts]
     assert forwards == [ask("evolve", prompt) for prompt in reversed(prompts)][::-1]
     assert forwards != [ask("evolve", prompt, draw="1") for prompt in prompts]
@@ -156,9 +156,9 @@ def test_unknown_stage_and_prompt_without_markers_are_clear_errors() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_texts_pass_through_every_stage(text: str) -> None:
-    rewritten = ask("evolve", fill("evolve", method=text or "m", retry="", instruction=text))
+    rewritten = ask("evolve", fill("evolve", method=text or "m", context="", retry="", instruction=text))
     assert rewritten
-    ask("evolve", fill("evolve", method=INITIAL, retry=fill("retry", reason=text), instruction=text))
+    ask("evolve", fill("evolve", method=INITIAL, context="", retry=fill("retry", reason=text), instruction=text))
     assert ask("respond", text)
     assert set(json.loads(ask("judge", fill("judge", cases=pair_block(7, text, text + " more"))))["cases"][0])
     block = case_block(7, [("Seed", text), ("First", text), ("Second", "b")])
@@ -175,9 +175,10 @@ def test_hostile_texts_pass_through_every_stage(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_instruction_and_method_are_read_exactly(text: str) -> None:
     method = f"## Steps\n{INITIAL}\n#Instruction#:\nGo on."
-    filled = read_evolve(fill("evolve", method=method, retry=fill("retry", reason="lost"), instruction=text))
+    retry = fill("retry", reason="lost")
+    filled = read_evolve(fill("evolve", method=method, context="", retry=retry, instruction=text))
     assert (filled.method, filled.retry_reason, filled.instruction) == (method, "lost", text)
-    assert read_evolve(fill("evolve", method=method, retry="", instruction=text)).retry_reason == ""
+    assert read_evolve(fill("evolve", method=method, context="", retry="", instruction=text)).retry_reason == ""
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

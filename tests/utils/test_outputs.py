@@ -13,7 +13,7 @@ from utils.dataset import SeedSource, load_seeds
 from utils.errors import AutoEvolError, DataError
 from utils.ledger import Ledger
 from utils.outputs import check_outputs, write_outputs
-from utils.results import evolved_records, outcome_record, write_rows
+from utils.results import EVOLVED, evolved_records, outcome_record, write_rows
 from utils.run_folder import RunFolder
 from utils.schema import PASSED, Answer, RowOutcome, failed
 from utils.spool import Spool
@@ -41,7 +41,7 @@ def written(folder: Path, *flags: str) -> set[str]:
         finished = Finished.on(rows)
         summary = summarize(finished.tally, [method()], [], Ledger(), 1.0)
         run_folder.write("summary.json", summary.model_dump_json())
-        asyncio.run(write_outputs(config, run_folder, finished, loaded.extra, summary, [method()]))
+        asyncio.run(write_outputs(config, run_folder, finished, EVOLVED, summary, [method()]))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}
 
 

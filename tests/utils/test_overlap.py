@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from utils import overlap
-from utils.overlap import NearCopies, NearCopy, rouge_l, tokens
+from utils.overlap import NearCopies, NearCopiesInContext, NearCopy, near_copies_among, rouge_l, tokens
+from utils.schema import Message, SeedInstruction
 
 
 @pytest.mark.parametrize(
@@ -220,3 +221,23 @@ def test_repetitions_of_a_word_count_only_as_often_as_both_texts_have_them():
     copies.add(0, "a a d e f g h i j k")
     assert copies.check(1, "a a a a a a a a b c") is None
     assert copies.verified == 0
+
+
+# --- Seeds ---------------------------------------------------------------------------------------
+
+CONTEXT = (Message("system", "Be brief."),)
+
+
+def test_words_in_another_context_are_no_near_copy():
+    near = NearCopiesInContext(0.7)
+    near.of(()).add(0, "Name three rivers of the north.")
+    assert near.of(CONTEXT).check(1, "Name three rivers of the north.") is None
+    assert near.of(()).check(2, "Name three rivers of the north!") == NearCopy(0, 1.0)
+    assert near.of(CONTEXT).check(3, "Name three rivers of the north?") == NearCopy(1, 1.0)
+
+
+def test_of_many_seeds_the_first_ones_are_looked_at_and_that_is_said(monkeypatch):
+    monkeypatch.setattr("utils.overlap.MOST_SEEDS", 3)
+    seeds = [SeedInstruction(n, "Name three rivers of the north.") for n in range(5)]
+    assert near_copies_among(seeds, 0.7).startswith("near copies among the first 3 of 5 seeds: 2 (--max-overlap 0.7)")
+    assert near_copies_among(seeds[:3], 0.7).startswith("near copies among 3 seeds: 2 ")

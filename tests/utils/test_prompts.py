@@ -27,7 +27,7 @@ def test_values_travel_unharmed(name, text):
 
 def test_values_and_variables_must_be_the_same():
     with pytest.raises(KeyError, match="instruction"):
-        fill("evolve", method="m", retry="")
+        fill("evolve", method="m", context="", retry="")
     with pytest.raises(KeyError, match="extra"):
         fill("retry", reason="r", extra="x")
 

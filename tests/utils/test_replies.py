@@ -374,4 +374,4 @@ def test_the_form_that_a_prompt_shows_can_be_read(name: str) -> None:
     elif name == "optimize":
         assert read_method(shown) == "Step 1: ..."
     else:
-        assert read_rewrite(shown.partition("$retry")[0], SEED) is None
+        assert read_rewrite(shown.partition("$context")[0], SEED) is None

@@ -10,12 +10,14 @@ import pytest
 from tests.builders import HOSTILE, evolved, score, seed
 from utils.errors import DataError
 from utils.results import (
+    EVOLVED,
     dumps,
     evolved_row,
     method_record,
     outcome_record,
     reject,
     replacing,
+    result_records,
     set_aside_record,
     write_rows,
 )
@@ -39,7 +41,8 @@ def outcome(trajectory: Trajectory, verdict=PASSED, finding=None, answer: str | 
 
 
 TEXTS = [*HOSTILE.values(), "", "\x00\x1f\u2028", "👩‍👩‍👧‍👦 é ﬁ"]
-ROWS = [outcome_record(outcome(evolved(seed(text, id), text + "!")), "a-model")[1] for id, text in enumerate(TEXTS)]
+RECORDS = [outcome_record(outcome(evolved(seed(text, id), text + "!")), "a-model")[1] for id, text in enumerate(TEXTS)]
+ROWS = list(result_records(RECORDS, EVOLVED))
 
 
 def read(path) -> list[dict]:

@@ -1,20 +1,25 @@
 """Seed sets: rows of files or of a Hub data set become seed instructions.
 
-    source.py      where seeds come from, and which columns hold what
-    files.py       files, globs and object stores
-    hub.py         Hub data sets and folders
-    rows.py        a row becomes a seed, or is set aside
-    seed_set.py    all of them, on a spool; the split into train and dev
+    conventions.py  what seed sets look like, as a table: columns, turns, roles, splits, formats
+    source.py       where seeds come from, and which columns of a row hold what
+    files.py        files, folders, globs and object stores; what runs have written is left out
+    encodings.py    bytes become text
+    json_rows.py, tables.py  text becomes rows
+    hub.py          Hub data sets and folders by split: they too are files
+    turns.py        what stands in a column becomes a conversation
+    rows.py         a row becomes a seed, or is set aside
+    kept.py         columns that are passed through
+    seed_set.py     all seeds, on a spool; the split into train and dev
 
 Whatever is wrong with the data is a DataError of one line that says what to do.
 """
 
-from utils.dataset.rows import SetAside, digest, read_row
+from utils.dataset.rows import RowReader, SetAside, digest
 from utils.dataset.seed_set import (
     SeedSet,
-    column_of,
     iter_records,
     load_seeds,
+    look_into,
     none_usable,
     pieces_of,
     split_seeds,
@@ -22,15 +27,15 @@ from utils.dataset.seed_set import (
 from utils.dataset.source import SeedSource
 
 __all__ = [
+    "RowReader",
     "SeedSet",
     "SeedSource",
     "SetAside",
-    "column_of",
     "digest",
     "iter_records",
     "load_seeds",
+    "look_into",
     "none_usable",
     "pieces_of",
-    "read_row",
     "split_seeds",
 ]

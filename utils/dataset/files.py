@@ -1,37 +1,47 @@
-"""Files of rows: `.jsonl`, `.json`, `.csv` and `.parquet`, here or in an object store, one by one or by glob.
+"""Files of rows, here or in an object store: which of them a path means, their splits, and their bytes."""
 
-All but Parquet may be compressed (`.gz`, `.bz2`, `.zst`, `.lz4` behind the suffix).
-"""
-
-import csv
 import glob
 import io
-import json
+import logging
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from utils.dataset.source import SeedSource, needed
+from utils.dataset.conventions import MAGIC, NO_DATA, SPLITS
+from utils.dataset.source import SeedSource
 from utils.errors import DataError
 from utils.storage import brief, file_system, is_url
 
 if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
+    from pyarrow import NativeFile
 
-BATCH = 1000  # rows of a table at a time
-CHUNK = 1 << 20  # characters of a JSON array at a time
+log = logging.getLogger(__name__)
+
+TEXTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+TABLES = (".parquet", ".arrow", ".feather")
+SUFFIXES = (*TEXTS, *TABLES)
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+SHAPES = (".alpaca", ".messages", ".sharegpt")  # of exports, which lie beside their result
+CHUNK = 1 << 20  # bytes of a stream at a time
 WILD = re.compile(r"[*?\[]")
+
+Splits = dict[str, list["File"]]
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of rows; `path` is a path of this machine or a URL, and what messages call it."""
+    """A file of rows; `path` is a path of this machine or a URL, `shown` what messages call it.
+
+    `revision` is set for a file of a Hub data set that is still to be fetched.
+    """
 
     path: str
+    shown: str
+    revision: str | None = None
 
     @property
     def compressed(self) -> bool:
@@ -46,9 +56,9 @@ class File:
     @property
     def is_known(self) -> bool:
         """Whether its suffix tells how it is to be read."""
-        return self.suffix in SUFFIXES and not (self.compressed and self.suffix == ".parquet")
+        return self.suffix in (TEXTS if self.compressed else SUFFIXES)
 
-    def binary(self) -> BinaryIO:
+    def binary(self) -> io.BufferedReader:
         """Its bytes, decompressed."""
         if not is_url(self.path) and not self.compressed:
             return open(self.path, "rb")
@@ -58,14 +68,49 @@ class File:
         stream = system.open_input_stream(path, compression="detect" if self.compressed else None)
         return io.BufferedReader(stream, CHUNK)
 
-    def text(self) -> TextIO:
-        return io.TextIOWrapper(self.binary(), encoding="utf-8-sig")
+    def seekable(self) -> "NativeFile":
+        """Its bytes as pyarrow reads them, from any place."""
+        from pyarrow.fs import LocalFileSystem
 
-    def parquet(self) -> "ParquetFile":
-        from pyarrow.parquet import ParquetFile
+        system, path = file_system(self.path) if is_url(self.path) else (LocalFileSystem(), self.path)
+        return system.open_input_file(path)
 
-        system, path = file_system(self.path) if is_url(self.path) else (None, self.path)
-        return ParquetFile(path, filesystem=system, buffer_size=CHUNK, pre_buffer=False)  # not a whole row group
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Its bytes, once they are what its name says. Raises DataError for all that fails while it is open."""
+        try:
+            self._check_packing()
+            with self.binary() as stream:
+                if kind := looks_like(stream.peek(16)):
+                    raise self.misnamed(kind)
+                yield stream
+        except EOFError as exc:
+            raise DataError(f"{self.shown} ends too early ({brief(exc)}): write or copy it again") from exc
+        except UnicodeError:
+            raise
+        except OSError as exc:
+            cause = exc.strerror or brief(exc)
+            raise DataError(f"cannot read {self.shown} ({cause}): check the file and its permissions") from exc
+
+    def _check_packing(self) -> None:
+        if self.compressed and not is_url(self.path):
+            with open(self.path, "rb") as stream:
+                head = stream.read(16)
+            suffix = PurePosixPath(self.path).suffix.lower()
+            if head and looks_like(head) != suffix:
+                raise DataError(f"{self.shown} is not compressed: take {suffix} off its name, or pack it as {suffix}")
+
+    def misnamed(self, kind: str) -> DataError:
+        if kind in (*SUFFIXES, *COMPRESSED):
+            stem = PurePosixPath(self.shown).name
+            stem = stem + kind if kind in COMPRESSED else PurePosixPath(stem).stem + kind
+            return DataError(f"{self.shown} holds what a {kind} file holds: rename it to {stem}")
+        return DataError(f"{self.shown} is a {kind} file by its content: save its rows as .jsonl, .csv or .parquet")
+
+
+def looks_like(head: bytes) -> str | None:
+    """The suffix of a format that is told by a file's first bytes, None for text."""
+    return next((suffix for magic, suffix in MAGIC.items() if head.startswith(magic)), None)
 
 
 def _name(path: str) -> str:
@@ -75,29 +120,41 @@ def _name(path: str) -> str:
 # --- Which files a path means -------------------------------------------------------------------
 
 
-def files_of(data_path: str) -> list[File]:
-    """The files that a path, a glob or a URL means, in the order of their names.
-
-    Raises DataError where there are none.
-    """
+def files_of(source: SeedSource) -> list[File]:
+    """The files that a path, a glob or a URL means, in the order of their names. Raises DataError for none."""
+    data_path = source.data_path
     if is_url(data_path):
-        found = _in_object_store(data_path)
+        found = _in_object_store(source)
     elif Path(data_path).exists() or not WILD.search(data_path):
         found = [data_path]
     else:
-        found = sorted(path for path in glob.glob(data_path, recursive=True) if Path(path).is_file())
+        fits = [path for path in glob.glob(data_path, recursive=True) if Path(path).is_file()]
+        found = without_results(sorted(fits), source, _is_run_here)
     if not found:
         raise DataError(f"no file fits {data_path}: check --data-path")
-    return [File(path) for path in found]
+    return [File(path, path) for path in found]
 
 
-def _in_object_store(url: str) -> list[str]:
+def files_in(folder: str, source: SeedSource) -> list[str]:
+    """The data files in a folder and below, as paths in it, in the order of their names; the others are told."""
+    names = sorted(
+        os.path.relpath(os.path.join(place, name), folder) for place, _, files in os.walk(folder) for name in files
+    )
+    meant = [name for name in names if is_data(name)]
+    if skipped := [name for name in names if name not in set(meant) and not _is_hidden(name)]:
+        log.info("not read, as they are no data files: %s", _some(skipped))
+    kept = set(without_results([os.path.join(folder, name) for name in meant], source, _is_run_here))
+    return [name for name in meant if os.path.join(folder, name) in kept]
+
+
+def _in_object_store(source: SeedSource) -> list[str]:
     """A URL is a file, a folder, or a glob; then what comes before its first wildcard is the folder looked into.
 
     A question mark is no wildcard there: behind it stand options for pyarrow.
     """
     from pyarrow.fs import FileSelector, FileType
 
+    url = source.data_path
     address, question, query = url.partition("?")
     wild = WILD.search(address)
     base = address[: address.rindex("/", 0, wild.start())] if wild else address.rstrip("/")
@@ -113,13 +170,19 @@ def _in_object_store(url: str) -> list[str]:
     except OSError as exc:
         raise DataError(f"cannot read {url} ({brief(exc)}): check the address and the credentials") from exc
     inside = sorted(info.path.removeprefix(f"{root}/") for info in infos if info.type == FileType.File)
-    fits = _pattern(address[len(base) + 1 :]).fullmatch if wild else _is_data
-    return [f"{base}/{name}{question}{query}" for name in inside if fits(name)]
+    fits = _pattern(address[len(base) + 1 :]).fullmatch if wild else is_data
+    folders = {str(folder) for name in inside for folder in PurePosixPath(name).parents}
+    meant = without_results([name for name in inside if fits(name)], source, folders.__contains__, base)
+    return [f"{base}/{name}{question}{query}" for name in meant]
 
 
-def _is_data(name: str) -> bool:
-    """Whether a file of a folder is meant: hidden ones, and those that mark success, are not."""
-    return File(name).is_known and not any(part.startswith((".", "_")) for part in name.split("/"))
+def is_data(name: str) -> bool:
+    """Whether a file of a folder is meant: hidden ones, those that mark success, and descriptions are not."""
+    return File(name, name).is_known and not _is_hidden(name) and PurePosixPath(name).name not in NO_DATA
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 def _pattern(wild: str) -> re.Pattern[str]:
@@ -129,188 +192,73 @@ def _pattern(wild: str) -> re.Pattern[str]:
     return re.compile("".join(rules.get(part) or (part if part[:1] == "[" else re.escape(part)) for part in parts))
 
 
-# --- Reading them -------------------------------------------------------------------------------
+# --- What runs have written is no seed set ---------------------------------------------------------
 
 
-def rows_of(file: File, source: SeedSource) -> Iterator[dict[str, Any]]:
-    """The rows of a file as a stream; of a Parquet file only the columns that `source` needs.
+def without_results(
+    paths: list[str], source: SeedSource, is_run: Callable[[str], bool], base: str | None = None
+) -> list[str]:
+    """`paths` without results, their exports and what lies in run folders; those are told in one line.
 
-    Raises DataError for all that can be wrong with it.
+    `is_run` says whether a path is that of a run folder, `base` is the URL that paths are relative to.
     """
-    if not file.is_known:
-        raise DataError(f"cannot tell what {file.path} holds by its suffix: use one of {', '.join(SUFFIXES)}")
-    try:
-        yield from _read_parquet(source, file) if file.suffix == ".parquet" else READERS[file.suffix](file)
-    except UnicodeDecodeError as exc:
-        raise not_utf8(file.path) from exc
-    except EOFError as exc:
-        raise DataError(f"{file.path} ends too early ({brief(exc)}): write or copy it again") from exc
-    except OSError as exc:
-        cause = exc.strerror or brief(exc)
-        raise DataError(f"cannot read {file.path} ({cause}): check the file and its permissions") from exc
+    own = _own_paths(source.result, base)
+    ours = [path for path in paths if (path if base else os.path.abspath(path)) in own or _of_run(path, is_run)]
+    if ours:
+        log.info("not read, as runs have written them: %s", _some(ours))
+    return [path for path in paths if path not in set(ours)]
 
 
-def not_utf8(where: str) -> DataError:
-    return DataError(f"{where} is not UTF-8: save it as UTF-8 (for Korean text: iconv -f CP949 -t UTF-8 OLD > NEW)")
+def _own_paths(result: str | None, base: str | None) -> set[str]:
+    """The result of this very run and its exports, which may be there without a run folder."""
+    if result is None or (base is not None) != is_url(result):
+        return set()
+    path = PurePosixPath(result.removeprefix(f"{base}/") if base else os.path.abspath(result))
+    return {str(path), *(str(path.with_name(f"{path.stem}{shape}{path.suffix}")) for shape in SHAPES)}
 
 
-def _read_jsonl(file: File) -> Iterator[dict[str, Any]]:
-    with file.binary() as lines:
-        for number, raw in enumerate(lines, 1):
-            try:
-                line = raw.decode("utf-8-sig").strip()
-            except UnicodeDecodeError as exc:
-                raise not_utf8(f"line {number} of {file.path}") from exc
-            if line:
-                yield _parse_row(json.loads, line, f"line {number} of {file.path}")
+def _of_run(path: str, is_run: Callable[[str], bool]) -> bool:
+    """Whether a file, or a folder that it lies in, is a run folder, or has one beside it."""
+    for place in (PurePosixPath(path), *PurePosixPath(path).parents):
+        stem = PurePosixPath(place.stem)
+        beside = [stem, PurePosixPath(stem.stem)] if stem.suffix in SHAPES else [stem]
+        names = [f"{name}.run" for name in beside if name.name] + ([place.name] if place.suffix == ".run" else [])
+        if place.name and any(is_run(str(place.with_name(name))) for name in names):
+            return True
+    return False
 
 
-def _parse_row(parse: Callable[..., Any], text: Any, where: str) -> dict[str, Any]:
-    """What `parse(text)` gives, if it is a JSON object."""
-    try:
-        row = parse(text)
-    except (ValueError, RecursionError) as exc:
-        reason = exc.msg if isinstance(exc, json.JSONDecodeError) else "a number too long, or nested too deeply"
-        raise DataError(f"{where} is not valid JSON ({reason}): correct it or take it out") from exc
-    if not isinstance(row, dict):
-        raise DataError(f'{where} is not an object of named fields: write it as {{"instruction": …}}')
-    return row
+def _is_run_here(path: str) -> bool:
+    return any(Path(path, name).is_file() for name in ("config.json", "journal.sqlite"))
 
 
-def _read_json(file: File) -> Iterator[dict[str, Any]]:
-    """An array of records, read as a stream; or columns; or one object around a list; or JSON Lines after all."""
-    with file.text() as text:
-        window = _Window(text)
-        first = window.token()
-        if first == "[":
-            yield from _array_rows(window, file.path)
-            return
-    if not first:
-        return
-    if _is_json_lines(file):
-        yield from _read_jsonl(file)
-        return
-    with file.text() as text:
-        yield from _object_rows(_parse_row(json.loads, text.read(), file.path), file.path)
+def _some(paths: Iterable[str]) -> str:
+    paths = list(paths)
+    return ", ".join(paths[:5]) + (f", … ({len(paths)})" if len(paths) > 5 else "")
 
 
-class _Window:
-    """A JSON text seen through a window that grows only as far as one value needs."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file, self._text, self._at = file, "", 0
-        self._decode = json.JSONDecoder().raw_decode
-
-    def token(self) -> str:
-        """The next character that is not blank, without taking it; empty at the end."""
-        while True:
-            self._at = BLANK.match(self._text, self._at).end()
-            if self._at < len(self._text) or not self._grow():
-                return self._text[self._at : self._at + 1]
-
-    def take(self) -> str:
-        """The next character that is not blank, taken."""
-        token = self.token()
-        self._at += 1
-        return token
-
-    def value(self) -> Any:
-        """The JSON value that begins at the next token."""
-        self.token()
-        while True:
-            try:
-                value, self._at = self._decode(self._text, self._at)
-                return value
-            except json.JSONDecodeError as exc:
-                cut_off = exc.msg.startswith("Unterminated") or exc.pos > len(self._text) - 16
-                if not (cut_off and self._grow()):
-                    raise
-
-    def _grow(self) -> bool:
-        rest = self._text[self._at :]
-        more = self._file.read(max(CHUNK, len(rest)))  # doubled each time: a huge value costs linear time
-        self._text, self._at = rest + more, 0
-        return bool(more)
+# --- Splits ---------------------------------------------------------------------------------------
 
 
-def _array_rows(window: _Window, path: str) -> Iterator[dict[str, Any]]:
-    window.take()
-    closing = window.token() == "]" and window.take()
-    for number in count(1):
-        if closing == "]":
-            break
-        yield _parse_row(_Window.value, window, f"record {number} of {path}")
-        closing = window.take()
-        if closing not in (",", "]"):
-            raise DataError(f"{path} is not valid JSON: neither a comma nor the end follows record {number}")
-    if window.token():
-        raise DataError(f"{path} is not valid JSON: text follows the end of its array")
+def in_splits(files: Iterable[tuple[str, File]]) -> Splits:
+    """Files by split, which a word in their name or else in that of a folder tells; without any all are for training.
+
+    Takes names, relative to the data set, and files.
+    """
+    splits: dict[str | None, list[File]] = {split: [] for split in (None, *SPLITS)}
+    for name, file in files:
+        splits[split_of(name)].append(file)
+    rest = splits.pop(None)
+    found = {split: files for split, files in splits.items() if files}
+    if found and rest:
+        log.info("not read, as their names tell no split, and others do: %s", _some(file.shown for file in rest))
+    return found or {"train": rest}
 
 
-def _is_json_lines(file: File) -> bool:
-    """Whether the first line is an object and there is a second one."""
-    with file.text() as text:
-        lines = (line for line in text if line.strip())
-        first, second = next(lines, ""), next(lines, "")
-    try:
-        return bool(second) and isinstance(json.loads(first), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _object_rows(obj: dict[str, Any], path: str) -> Iterator[dict[str, Any]]:
-    """Rows of one object: columns as lists, columns by index as pandas writes them, or one list of records."""
-    lists = [value for value in obj.values() if isinstance(value, list)]
-    if len(lists) == 1 and all(isinstance(row, dict) for row in lists[0]):
-        return iter(lists[0])
-    if obj and all(isinstance(value, dict) for value in obj.values()):
-        columns = {name: list(value.values()) for name, value in obj.items()}
-        aligned = len({tuple(value) for value in obj.values()}) == 1
-    else:
-        columns, aligned = obj, len(lists) == len(obj) and len({len(value) for value in lists}) == 1
-    if not aligned:
-        raise DataError(f"{path} is neither an array of records nor columns of equal length: write it as [{{…}}, …]")
-    return transposed(columns)
-
-
-def transposed(columns: dict[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Rows of a table of columns."""
-    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-
-
-def _read_csv(file: File) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(2**31 - 1)  # the default refuses long texts
-    with io.TextIOWrapper(file.binary(), encoding="utf-8-sig", newline="") as text:
-        rows = csv.DictReader(text, strict=True)
-        try:
-            for row in rows:
-                if None in row:
-                    raise DataError(
-                        f"line {rows.line_num} of {file.path} has more fields than its header: quote commas"
-                    )
-                yield row
-        except csv.Error as exc:
-            message = f"{file.path} is not valid CSV near line {rows.line_num} ({exc}): correct its quotes"
-            raise DataError(message) from exc
-
-
-def _read_parquet(source: SeedSource, file: File) -> Iterator[dict[str, Any]]:
-    import pyarrow
-
-    try:
-        with file.parquet() as table:
-            columns = needed(source, table.schema_arrow.names)
-            for batch in table.iter_batches(BATCH, columns=columns, use_threads=False):
-                yield from batch.to_pylist()
-        pyarrow.default_memory_pool().release_unused()
-    except pyarrow.ArrowException as exc:
-        raise DataError(f"{file.path} is not a valid Parquet file ({brief(exc)}): write or copy it again") from exc
-
-
-BLANK = re.compile(r"[ \t\r\n]*")
-READERS: dict[str, Callable[[File], Iterator[dict[str, Any]]]] = {
-    ".json": _read_json,
-    ".jsonl": _read_jsonl,
-    ".csv": _read_csv,
-}
-SUFFIXES = (*READERS, ".parquet")
+def split_of(name: str) -> str | None:
+    """The split that a path tells, its last part first."""
+    for part in reversed(PurePosixPath(name).parts):
+        words = re.split(r"[^a-z]+", part.lower())
+        if found := next((split for split, said in SPLITS.items() if any(word in said for word in words)), None):
+            return found
+    return None

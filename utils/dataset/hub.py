@@ -1,9 +1,9 @@
-"""Data sets of the Hugging Face Hub, and folders of data files, both through `datasets`.
+"""Data sets of the Hugging Face Hub: which files they are made of, and how these come here.
 
-Before `datasets` is asked for a Hub name, one request asks the Hub itself: `datasets` would retry a dead network for
-23 seconds, and serve an old copy from its cache for any reason, a wrong token too. Here an old copy is
-served only if HF_HUB_OFFLINE=1 asks for it, or where the Hub answers but its files cannot be fetched;
-both are logged as warnings.
+`datasets` says which files make up a split and a subset; they are fetched into the cache of huggingface_hub and read
+as any other file. Before `datasets` is asked, one request asks the Hub itself: `datasets` would retry a dead network
+for 23 seconds. An old copy from the cache is used only if HF_HUB_OFFLINE=1 asks for it, or where the Hub answers but
+its files cannot be fetched; both are logged as warnings.
 """
 
 import logging
@@ -12,64 +12,102 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from utils.dataset.files import BATCH, File, not_utf8, transposed
-from utils.dataset.source import SeedSource, names, needed
+from utils.dataset.files import SUFFIXES, File, Splits, files_in, in_splits
+from utils.dataset.source import SeedSource, names
 from utils.errors import DataError
 from utils.storage import brief
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetBuilder
+    from datasets import DatasetBuilder
 
 log = logging.getLogger(__name__)
 
 HUB_TIMEOUT = 20.0  # seconds
 TOKENS = ("MY_HF_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-PLAIN = (".jsonl", ".parquet")  # formats that we read as `datasets` does
+OLDER_COPY = "the Hub's present version of %s cannot be fetched: using an older copy"
+ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+|[^/@]+)(@[^/]+)?/(?P<path>.+)")
+DESCRIBED = re.compile(r"\A---\s.*?^configs:", re.DOTALL | re.MULTILINE)  # a README that says which files are what
 
 
-def dataset_rows(source: SeedSource) -> Iterator[dict[str, Any]]:
-    """Rows of a Hub data set, or of a folder of data files, in batches of a memory-mapped table."""
+def hub_splits(source: SeedSource) -> Splits:
+    """The files of a Hub data set by split, once the Hub has said that it is there; nothing is fetched yet."""
+    log.info("reading the Hub data set %s", source.data_path)
     with _errors_explained(source):
-        builder = _prepared(source)
-        builder.download_and_prepare()
-        dataset = _split(source, builder)
-        for batch in dataset.select_columns(needed(source, dataset.column_names)).iter(BATCH):
-            yield from transposed(batch)
+        token = _token()
+        _silence()
+        revision = _revision(source, token)
+        if revision is None:
+            return _folder_splits(source, _cached(source))
+        from datasets.data_files import EmptyDatasetError
+        from datasets.exceptions import DatasetNotFoundError
+
+        try:
+            return _by_split(source, _builder(source, source.data_path, token), revision)
+        except (DatasetNotFoundError, EmptyDatasetError):
+            raise
+        except OSError:
+            splits = _folder_splits(source, _cached(source))
+            log.warning(OLDER_COPY, source.data_path)
+            return splits
 
 
-def data_files(source: SeedSource) -> list[File]:
-    """The files that a split of a Hub data set or of a folder is made of, in their order, as paths or URLs.
-
-    Empty where it is not made of whole files that can be read one by one (a slice, other formats than JSON Lines and
-    Parquet): `dataset_rows` reads those.
-    """
+def folder_splits(source: SeedSource) -> Splits:
+    """The files of a folder by split: as its README says, if it is a copy of a Hub data set; else as they are named."""
+    folder = str(Path(source.data_path).expanduser())
+    log.info("reading the folder %s", source.data_path)
     with _errors_explained(source):
-        builder = _prepared(source)
-        by_split = builder.config.data_files or {}
-        split = source.split or _default_split(list(map(str, by_split)))
-        files = [File(str(path)) for path in by_split.get(split, ())]
-        return files if all(file.is_known and file.suffix in PLAIN for file in files) else []
+        return _folder_splits(source, folder)
 
 
-def _prepared(source: SeedSource) -> "DatasetBuilder":
-    """What knows the data set, once the Hub has said that it is there."""
-    is_folder = Path(source.data_path).expanduser().is_dir()
-    log.info("reading %s %s", "the folder" if is_folder else "the Hub data set", source.data_path)
-    token = _token()
-    _silence()
-    if is_folder:
-        return _builder(source, str(Path(source.data_path).expanduser().resolve()), token)
-    revision = _revision(source, token)
-    builder = _builder(source, source.data_path, token)
-    if revision and Path(builder.cache_dir).name != revision:
-        log.warning("the Hub's present version of %s cannot be fetched: using an older copy", source.data_path)
-    return builder
+def _folder_splits(source: SeedSource, folder: str) -> Splits:
+    inside = files_in(folder, source)
+    try:
+        described = DESCRIBED.search(Path(folder, "README.md").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        described = None
+    if described:
+        _silence()
+        splits = _by_split(source, _builder(source, os.path.abspath(folder), None), None)
+        wanted = {os.path.abspath(os.path.join(folder, name)) for name in inside}
+        return {split: [file for file in files if file.path in wanted] for split, files in splits.items()}
+    if source.subset:
+        raise DataError(f"{source.data_path} has no subsets, as its README.md names none: leave out --subset")
+    return in_splits((name, File(path := os.path.join(folder, name), path)) for name in inside) if inside else {}
 
 
-def _default_split(splits: list[str]) -> str:
-    return "train" if "train" in splits or len(splits) != 1 else splits[0]
+def _by_split(source: SeedSource, builder: "DatasetBuilder", revision: str | None) -> Splits:
+    found = {str(split): list(map(str, paths)) for split, paths in (builder.config.data_files or {}).items()}
+    return {split: [_file(source, path, revision) for path in paths] for split, paths in found.items()}
+
+
+def _file(source: SeedSource, path: str, revision: str | None) -> File:
+    match = ADDRESS.fullmatch(path)
+    return File(path, f"{source.data_path}/{match['path']}" if match and revision else path, revision)
+
+
+def fetched(source: SeedSource, file: File) -> File:
+    """A file of a Hub data set as it lies in the cache; any other one as it is."""
+    match = ADDRESS.fullmatch(file.path)
+    if match is None or file.revision is None:
+        return file
+    if not file.is_known:
+        raise DataError(f"{file.shown} is in none of the formats {', '.join(SUFFIXES)}: choose another data set")
+    from huggingface_hub import hf_hub_download
+
+    with _errors_explained(source):
+        path = hf_hub_download(match["repo"], match["path"], repo_type="dataset", token=_token())
+    if file.revision not in Path(path).parts:
+        log.warning(OLDER_COPY, source.data_path)
+    return File(path, file.shown)
+
+
+def _cached(source: SeedSource) -> str:
+    """The folder of the cache that holds what was fetched of a data set."""
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(source.data_path, repo_type="dataset", local_files_only=True)
 
 
 @contextmanager
@@ -155,17 +193,6 @@ def _unreachable(name: str, exc: Exception) -> DataError:
     )
 
 
-def _split(source: SeedSource, builder: "DatasetBuilder") -> "Dataset":
-    splits = list(builder.info.splits or ())
-    split = source.split or _default_split(splits)
-    try:
-        return builder.as_dataset(split)
-    except (ValueError, AssertionError) as exc:
-        raise DataError(
-            f"{source.data_path} has no split {split!r}; it has {names(splits)}: name one of them with --split"
-        ) from exc
-
-
 def _builder(source: SeedSource, name: str, token: str | None) -> "DatasetBuilder":
     import datasets
 
@@ -187,24 +214,13 @@ def _dataset_error(source: SeedSource, exc: Exception) -> DataError:
     from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
 
     name, is_folder = source.data_path, Path(source.data_path).expanduser().is_dir()
-    causes = list(_causes(exc))
-    if any(isinstance(cause, UnicodeError) for cause in causes):
-        return not_utf8(f"a file of {name}")
     if isinstance(exc, DatasetNotFoundError):
         return _gated(name)
-    if isinstance(exc, (EmptyDatasetError, DataFilesNotFoundError, StopIteration)):
+    if isinstance(exc, (EmptyDatasetError, DataFilesNotFoundError)):
         return DataError(f"{name} holds no rows, or no files that can be read: choose another one")
-    if isinstance(exc, (ConnectionError, httpx2.HTTPError, FileNotFoundError)) and not is_folder:
+    if isinstance(exc, (OSError, httpx2.HTTPError)) and not is_folder:
         if datasets.config.HF_HUB_OFFLINE:
             return DataError(f"HF_HUB_OFFLINE is set, and the cache holds no copy of {name}: unset it")
         return DataError(f"the files of {name} cannot be fetched ({type(exc).__name__}): try again later")
-    secrets = map(os.environ.get, TOKENS)
-    return DataError(
-        f"{name} cannot be read ({brief(causes[-1], secrets)}): correct it, or give --data-path a local file"
-    )
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    while exc:
-        yield exc
-        exc = exc.__cause__
+    cause = brief(exc, map(os.environ.get, TOKENS))
+    return DataError(f"{name} cannot be read ({cause}): correct it, or give --data-path a local file")

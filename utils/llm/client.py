@@ -91,7 +91,7 @@ def _headers(host: str, key: str) -> dict[str, Any]:
 
 
 def key_header(base_url: str, key: str) -> dict[str, Any]:
-    """How Azure takes a key: in a header of its own. A token of its directory begins like any JWT and stays a bearer."""
+    """How Azure takes a key: in a header of its own. A token of its directory, a JWT, stays a bearer."""
     address = urlsplit(base_url)
     is_azure = f".{address.hostname}".endswith(".azure.com") or "api-version=" in address.query
     return {"Authorization": openai.Omit(), "api-key": key} if is_azure and not key.startswith("eyJ") else {}

@@ -145,7 +145,11 @@ class OpenAIEndpoint:
             async with self._gate.slot(server.window, PRIORITY.get(request.stage, 2), estimated_tokens(request)):
                 if self._health.down and not probing:
                     raise Fault(FaultKind.HELD, "held while the endpoint is down")
-                return await self._ask(server, request)
+                try:
+                    return await self._ask(server, request)
+                except EndpointError as exc:
+                    self._gate.close(exc)  # the run ends: what waits is not sent any more
+                    raise
         finally:
             server.assigned -= 1
 

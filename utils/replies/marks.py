@@ -165,8 +165,8 @@ _NOUN = r"[ \t]*(?:tags?\b|tokens?\b|elements?\b|blocks?\b|marks?\b|markers?\b|�
 _PARTICLE = r"(?:은|는|을|를|의|로|으로|라는|란|까지|부터|처럼|이라는)(?![가-힣])|(?:와|과)(?=[ \t]*[<\[◁`'\"])"
 _GOES_ON = re.compile(
     rf"{_NOUN}|{_PARTICLE}|[ \t]*[,;:.?!)\]}}](?=\s|$)|[ \t]*(?:[|=→–—](?=[ \t])|-[ \t]|\()(?<![^ \t]\()"
-    r"|[ \t]+(?:is|are|was|means|ends?|begins?|closes?|opens?|tells|wraps?|stands|signals|denotes|must|should|can|will|has"
-    r"|and|or|in|at|to|as|for|from|by|with|when|which|that|after|before|so|then|on|of)\b"
+    r"|[ \t]+(?:is|are|was|means|ends?|begins?|closes?|opens?|tells|wraps?|stands|signals|denotes|must|should|can|will"
+    r"|has|and|or|in|at|to|as|for|from|by|with|when|which|that|after|before|so|then|on|of)\b"
 )
 _NAMED = re.compile(
     rf"{_NOUN}|{_PARTICLE}|[ \t]*(?:[,;:.?!)\]}}](?=\s|$)|(?:…|\.{{2,3}}|~|,|/|(?:and|or|와|과|및)\b)?[ \t]*[<\[◁])"

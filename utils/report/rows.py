@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils.dataset.files import READERS, File
+from utils.dataset import SeedSource, iter_records
 from utils.errors import DataError
 from utils.results import Record
 
@@ -70,23 +70,12 @@ def rows_of(records: Iterable[Record]) -> Iterator[Row]:
 
 def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
     try:
-        for record in _records(path):
+        for record in iter_records(SeedSource(str(path), keep_columns=("all",))):
             yield make(record)
     except OSError as exc:
         raise DataError(f"cannot read {path}: {exc.strerror or exc}; run again to restore it") from exc
     except (LookupError, TypeError, ValueError) as exc:
         raise DataError(f"{path} holds no records of a run ({type(exc).__name__}); run again to restore it") from exc
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    if path.suffix != ".parquet":
-        yield from READERS[path.suffix](File(str(path)))
-        return
-    from pyarrow.parquet import ParquetFile
-
-    with ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH):
-            yield from batch.to_pylist()
 
 
 def _evolved(record: dict[str, Any]) -> Row:

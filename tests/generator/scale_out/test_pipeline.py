@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,6 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 
 from generator.scale_out import pipeline
 from generator.scale_out.coordinator import Coordinator
-from generator.scale_out.groups import SEEDS
 from generator.scale_out.pipeline import workers_for
 from generator.scale_out.worker import Evolver, GroupWorker
 from tests.builders import seeds as seeds_of
@@ -20,7 +20,7 @@ from utils.errors import BudgetReached
 from utils.journal import Journal
 from utils.ledger import Ledger
 
-ROW = {"group": "x", "seeds": SEEDS.dump_json(seeds_of(2)).decode()}
+ROW = {"group": "x", "seeds": json.dumps([asdict(seed) for seed in seeds_of(2)])}
 
 
 @pytest.fixture
