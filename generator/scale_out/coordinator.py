@@ -22,7 +22,7 @@ from utils.ledger import Ledger, estimated_tokens
 from utils.schema import Completion, Request, Stage, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
-PATIENCE = 30.0  # seconds for an answer from the driver's own node
+PATIENCE = 300.0  # seconds for an answer from the driver's own node, which may be very busy
 
 Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
 
