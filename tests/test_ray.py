@@ -312,17 +312,18 @@ def worker_of(slept: Path) -> engine.GroupWorker:
 
 
 @pytest.fixture
-def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, dict[int, list]]]:
-    """Runs fifty seeds through the cluster, and touches `opened` where there is work to do. Gives what was told, and
+def evolved(
+    machines, tmp_path, monkeypatch
+) -> Callable[[Path, list[SeedInstruction]], tuple[Counter, dict[int, list]]]:
+    """Runs seeds through the cluster, and touches `opened` where there is work to do. Gives what was told, and
     the rows by key.
     """
 
     (tmp_path / "x.run").mkdir()
-    monkeypatch.setattr(RunConfig, "longest_silence", 20.0)
     # Else a machine that is slow to start actors would be silent for as long.
     monkeypatch.setattr(DataContext.get_current(), "wait_for_min_actors_s", LIMIT)
 
-    def evolve(opened: Path) -> tuple[Counter, dict[int, list]]:
+    def evolve(opened: Path, seeds: list[SeedInstruction]) -> tuple[Counter, dict[int, list]]:
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
 
@@ -336,7 +337,7 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
         config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
         final_run = engine.FinalRun(config, build, ["m"], Ledger(), done)
         with Spool(tmp_path / "rows") as rows, engine.connected(machines.address):
-            running = engine.evolve_on_ray(seeds_of(50), final_run, str(tmp_path / "x.run"), rows)
+            running = engine.evolve_on_ray(seeds, final_run, str(tmp_path / "x.run"), rows)
             asyncio.run(asyncio.wait_for(running, LIMIT))
             return told, dict(rows.items())
 
@@ -344,9 +345,12 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
 
 
 def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again_and_all_is_done_once(
-    evolved, tmp_path
+    evolved, tmp_path, monkeypatch
 ):
-    told, rows = evolved(tmp_path / "opened")
+    started = time.monotonic()
+    evolved(tmp_path / "opened", seeds_of(50)[10:20])  # which tells how busy the machine is
+    monkeypatch.setattr(RunConfig, "longest_silence", 2 * (time.monotonic() - started) + 5)
+    told, rows = evolved(tmp_path / "opened", seeds_of(50))
     reasons = {key: record["reason"] for key, (kind, record) in rows.items() if kind == "eliminated"}
     assert reasons == dict.fromkeys(range(10), "crashed")  # the whole group of ten
     assert sorted(rows) == list(range(50))
@@ -354,7 +358,7 @@ def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again
     assert (tmp_path / "opened").exists()
     assert (told["rows"], told["lost"]) == (50, 10)
 
-    again, rows_again = evolved(tmp_path / "opened again")
+    again, rows_again = evolved(tmp_path / "opened again", seeds_of(50))
     assert rows_again == rows
     assert not (tmp_path / "opened again").exists()
     assert (again["rows"], again["lost"]) == (50, 10)

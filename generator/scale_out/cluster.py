@@ -10,8 +10,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-# Read once, as Ray is loaded: what an ended run has left behind in a thread must not start a cluster of its own.
-os.environ.update(RAY_ENABLE_AUTO_CONNECT="0")
+# Read once, as Ray is loaded: its own news are not for our stderr, and a thread that is left must start no cluster.
+os.environ.update(RAY_BACKEND_LOG_LEVEL="fatal", RAY_ENABLE_AUTO_CONNECT="0")
 import ray
 
 from utils.errors import EndpointError
@@ -39,7 +39,8 @@ def connected(address: str | None) -> Iterator[None]:
         options["runtime_env"] = {"working_dir": str(PROJECT), "excludes": NOT_SHIPPED}
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
+        with _stderr_closed():  # to a line that tells of the log level above
+            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
         raise EndpointError(
             f"cannot use the Ray cluster at {address} ({brief(exc)}); check --ray-address and RAY_AUTH_MODE"
@@ -50,6 +51,17 @@ def connected(address: str | None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """What native code writes to stderr meanwhile is lost; Python's errors are exceptions and are not."""
+    with open(os.devnull, "w") as nowhere, os.fdopen(os.dup(2), "w") as kept:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept.fileno(), 2)
 
 
 def _knock(address: str) -> None:

@@ -24,8 +24,6 @@ from utils.schema import Completion, Request, Stage, Usage
 TRIES = 3  # times that a group may be begun and not be ended
 PATIENCE = 300.0  # seconds for an answer from the driver's own node, which may be very busy
 
-Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
-
 
 @dataclass(slots=True)
 class News:
@@ -43,6 +41,7 @@ class Coordinator:
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()  # groups that have not come to an end
         self._ended: set[str] = set()
+        self._workers: list[Any] = []
         self._news = News()
         self._error: AutoEvolError | None = None
         self._why = "no news of what it does"
@@ -54,7 +53,7 @@ class Coordinator:
     def close(self) -> None:
         self._journal.close()
 
-    def handle(self, calls: list[Call]) -> list[tuple[Any, AutoEvolError | None]]:
+    def handle(self, calls: list[tuple[str, tuple]]) -> list[tuple[Any, AutoEvolError | None]]:
         """Several calls of one worker: what each gives, or raises."""
         answers: list[tuple[Any, AutoEvolError | None]] = []
         for name, args in calls:
@@ -64,8 +63,9 @@ class Coordinator:
                 answers.append((None, exc))
         return answers
 
-    def enter(self) -> tuple[Mapping[str, str], bool]:
-        """The keys that a worker needs, and whether there is a budget to ask for."""
+    def enter(self, worker: Any) -> tuple[Mapping[str, str], bool]:
+        """A worker is there. Returns the keys that it needs, and whether there is a budget to ask for."""
+        self._workers.append(worker)
         return self._environment, self._budget.max_calls is not None or self._budget.max_cost is not None
 
     def get(self, request: Request, key: bytes) -> Completion | None:
@@ -111,6 +111,9 @@ class Coordinator:
         news, self._news = self._news, News()
         return news, self._error
 
+    def workers(self) -> list[Any]:
+        return self._workers
+
     def take_begun(self) -> tuple[set[str], str]:
         """The groups that were begun and have not ended, to be forgotten here, and why the last one failed."""
         begun, self._begun = set(self._begun), Counter()
@@ -132,7 +135,7 @@ class Calls:
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
-        self._waiting: list[tuple[Call, asyncio.Future]] = []
+        self._waiting: list[tuple[tuple[str, tuple], asyncio.Future]] = []
         self._sending: asyncio.Task[None] | None = None
 
     def __call__(self, name: str, *args: Any) -> asyncio.Future:

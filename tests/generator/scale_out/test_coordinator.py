@@ -134,9 +134,11 @@ def test_a_group_counts_once_however_often_it_ends_and_is_told_once():
 
 
 def test_keys_and_whether_there_is_a_budget_are_told_to_a_worker():
-    assert coordinator().enter() == ({"A_KEY": "secret"}, False)
-    assert coordinator(Ledger(max_calls=0)).enter() == ({"A_KEY": "secret"}, True)
-    assert coordinator(Ledger(max_cost=Decimal(1))).enter() == ({"A_KEY": "secret"}, True)
+    office = coordinator()
+    assert office.enter("worker") == ({"A_KEY": "secret"}, False)
+    assert office.workers() == ["worker"]
+    assert coordinator(Ledger(max_calls=0)).enter("worker") == ({"A_KEY": "secret"}, True)
+    assert coordinator(Ledger(max_cost=Decimal(1))).enter("worker") == ({"A_KEY": "secret"}, True)
 
 
 def test_what_is_taken_out_of_a_ledger_is_told_once():

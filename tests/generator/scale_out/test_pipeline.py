@@ -12,8 +12,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 
 from generator.scale_out import pipeline
 from generator.scale_out.coordinator import Coordinator
-from generator.scale_out.pipeline import workers_for
-from generator.scale_out.worker import Evolver, GroupWorker
+from generator.scale_out.pipeline import Evolver, GroupWorker, workers_for
 from tests.builders import seeds as seeds_of
 from tests.generator.scale_out.test_coordinator import Remote
 from utils.errors import BudgetReached
@@ -43,6 +42,7 @@ def given(office: Coordinator, work, monkeypatch, drained=None) -> list[dict]:
         return await Evolver(lambda journal, ledger: GroupWorker(work, drain), remote)(ROW)
 
     monkeypatch.setattr(pipeline.ray, "get", lambda answer: answer)
+    monkeypatch.setattr(pipeline.ray, "get_runtime_context", lambda: SimpleNamespace(current_actor="an actor"))
     return asyncio.run(calling())
 
 
