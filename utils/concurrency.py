@@ -157,11 +157,15 @@ class Gate:
                     future.set_exception(self._closed)
         self._waiting.clear()
 
+    def check(self) -> None:
+        """Raises what the gate was closed with."""
+        if self._closed:
+            raise self._closed
+
     @asynccontextmanager
     async def slot(self, window: Window, priority: int, tokens: int) -> AsyncIterator[None]:
         """Wait for a place in `window`; `tokens` is the request's estimated size. Raises what it was closed with."""
-        if self._closed:
-            raise self._closed
+        self.check()
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting.setdefault(window, []), (priority, next(self._order), tokens, future))
         self._admit()

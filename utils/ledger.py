@@ -1,5 +1,10 @@
-"""Accounting: what a run has used, stage by stage, and what it may use."""
+"""Accounting: what a run has used, stage by stage, and what it may use.
 
+The budget is a cap: a request is admitted when it is sent, not before, and what is in flight counts with the largest
+reply of its stage so far, or with `max_tokens`.
+"""
+
+import asyncio
 import logging
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -12,20 +17,38 @@ from utils.schema import AnsweredBy, Completion, Request, Stage, Usage
 log = logging.getLogger(__name__)
 
 
+FEW = 2  # requests in flight of a stage, beside as many as it has replies, where nothing bounds the next one
+FIRST_GUESS = 1_000  # tokens of a reply, as long as no reply of the stage has come
+
+
 @dataclass(slots=True)
 class StageUse:
     """What one stage has used: calls paid now, calls served from the journal, tokens, cost."""
 
     calls: int = 0
+    in_vain: int = 0  # replies of no use, which were paid for all the same
+    in_flight: int = 0
+    prompts_in_flight: Decimal = Decimal(0)  # what the prompts of these will cost
+    largest: int = 0  # tokens of the longest reply
+    estimated: int = 0  # what the prompts of all replies were thought to have, in tokens
     journaled: int = 0
     unavailable: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)
 
+    def prompt_tokens(self, estimated: int) -> int:
+        """What a prompt of this estimated size will have, by what former estimates came to."""
+        return estimated * self.usage.input_tokens // self.estimated if self.estimated else estimated
+
+    def at_stake(self, more: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
+        """What is in flight, and so many requests more, may cost: each reply has at most what is known by now."""
+        reply = config.cost(0, max_tokens or self.largest or FIRST_GUESS)
+        return self.prompts_in_flight + (self.in_flight + more) * reply
+
 
 @dataclass(slots=True)
 class Ledger:
-    """What the run has used, per stage, and what it may use: the budget is checked before a call starts."""
+    """What the run has used, per stage, and what it may use."""
 
     max_calls: int | None = None
     max_cost: Decimal | None = None
@@ -35,7 +58,8 @@ class Ledger:
     retries: int = 0
     rate_limited_seconds: float = 0.0
     in_flight: int = 0
-    _reserved: Decimal = Decimal(0)
+    _at_stake: dict[str, Decimal] = field(default_factory=dict)  # by stage, what is in flight
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _before: tuple[int, Decimal] = (0, Decimal(0))  # calls and cost that ledgers before this one took of the budget
 
     @property
@@ -56,9 +80,9 @@ class Ledger:
 
     def remaining(self) -> "Ledger":
         """An empty ledger whose budget is what this one has left."""
-        calls = None if self.max_calls is None else self.max_calls - self.calls
+        calls = None if self.max_calls is None else self.max_calls - self.paid
         cost = None if self.max_cost is None else self.max_cost - self.cost
-        return Ledger(calls, cost, _before=(self._before[0] + self.calls, self._before[1] + self.cost))
+        return Ledger(calls, cost, _before=(self._before[0] + self.paid, self._before[1] + self.cost))
 
     def add(self, other: "Ledger") -> None:
         """Take over what another ledger has booked."""
@@ -69,50 +93,91 @@ class Ledger:
         for name, use in other.stages.items():
             own = self.stages[name]
             own.calls, own.journaled = own.calls + use.calls, own.journaled + use.journaled
+            own.in_vain, own.largest = own.in_vain + use.in_vain, max(own.largest, use.largest)
             own.unavailable, own.usage = own.unavailable + use.unavailable, own.usage + use.usage
             own.cost += use.cost
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
-        """`reserve` for whoever can wait, as where a budget is shared with others."""
-        return self.reserve(request.stage, estimated_tokens(request), request.sampling.max_tokens, config)
+        """Set aside what a request may cost, once there is room for it. Raises BudgetReached if there will be none."""
+        limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
+        while (reserved := self.reserve(*limits, config)) is None:
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
+        return reserved
 
-    def reserve(self, stage: Stage, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
-        """Set aside what a request may cost; raises BudgetReached when the budget does not hold it.
+    def reserve(self, stage: Stage, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal | None:
+        """Set aside what a request may cost; None where it has to wait for one in flight to come home.
 
-        `tokens` is the size of its prompt, `max_tokens` what the reply may have.
+        `tokens` is the estimated size of its prompt, `max_tokens` what the reply may have. Returns what the prompt will
+        cost, which `settle` takes back. Raises BudgetReached when
+        the budget does not hold it and nothing is in flight that may turn out to be cheaper.
         """
-        if self.max_calls is not None and self.calls + self.in_flight >= self.max_calls:
-            given = self.max_calls + self._before[0]
-            raise BudgetReached(f"the budget of --max-calls {given} is used up; raise it to go on")
-        estimate = Decimal(0)
+        use, prompt = self.stages[stage], Decimal(0)
+        if self.max_calls is not None and self.paid + self.in_flight >= self.max_calls:
+            if self.in_flight:
+                return None
+            raise BudgetReached(self._used_up("--max-calls", self.max_calls + self._before[0]))
         if self.max_cost is not None:
-            estimate = config.cost(tokens, self._expected_output(stage, max_tokens))
-            if self.cost + self._reserved + estimate > self.max_cost:
-                given = self.max_cost + self._before[1]
-                spent = f"{self.cost + self._before[1]:.4f} spent, and the next call may cost {estimate:.4f}"
-                raise BudgetReached(f"the budget of --max-cost {given} is used up ({spent}); raise it to go on")
-        self._reserved += estimate
+            if max_tokens is None and use.in_flight >= FEW + use.calls:
+                return None
+            prompt = config.cost(use.prompt_tokens(tokens), 0)
+            with_this = prompt + use.at_stake(1, max_tokens, config)
+            others = sum(cost for name, cost in self._at_stake.items() if name != stage)
+            if self.cost + others + with_this > self.max_cost:
+                if self.in_flight:
+                    return None
+                used_up = self._used_up("--max-cost", self.max_cost + self._before[1])
+                raise BudgetReached(f"{used_up} (the next call may cost {with_this:.4f})")
+            self._at_stake[stage] = with_this
+        use.prompts_in_flight += prompt
         self.in_flight += 1
-        return estimate
+        use.in_flight += 1
+        return prompt
 
-    def _expected_output(self, stage: Stage, max_tokens: int | None) -> int:
-        use = self.stages[stage]
-        if use.calls:
-            return use.usage.output_tokens // use.calls
-        return max_tokens or 1000
+    def _used_up(self, flag: str, given: int | Decimal) -> str:
+        calls, cost = self.paid + self._before[0], self.cost + self._before[1]
+        return f"the budget of {flag} {given} is used up: {calls} calls made, {cost:.4f} spent; raise it to go on"
 
-    def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
-        """Give back what was set aside for a request, and book what came of it; None where it was given up."""
-        self._reserved -= reserved
+    @property
+    def paid(self) -> int:
+        """Replies that were paid for, those of no use included."""
+        return sum(use.calls + use.in_vain for use in self.stages.values())
+
+    def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
+        """Give back what was set aside for a request, and book what came of it; None where nothing did.
+
+        `prompt` is what `reserve` gave.
+        """
+        use = self.stages[request.stage]
         self.in_flight -= 1
-        if completion is None:
-            return
-        if completion.failure == "unavailable":
-            self.stages[stage].unavailable += 1
-            return
-        self.stages[stage].calls += 1
-        self.wasted(stage, completion.usage, config)
-        self._note_model(completion, config.model)
+        use.in_flight -= 1
+        use.prompts_in_flight -= prompt
+        if completion is not None:
+            use.calls += 1
+            use.estimated += estimated_tokens(request) if completion.usage.input_tokens else 0
+            self._book(request.stage, completion.usage, config)
+            self._note_model(completion, config.model)
+        if self.max_cost is not None:
+            self._at_stake[request.stage] = use.at_stake(0, request.sampling.max_tokens, config)
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
+        """Book a reply of no use, which has to be asked for again."""
+        self.stages[stage].in_vain += 1
+        self._book(stage, usage, config)
+
+    def gave_up(self, stage: Stage) -> None:
+        """Book a request that no answer came for."""
+        self.stages[stage].unavailable += 1
+
+    def _book(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
+        use = self.stages[stage]
+        use.usage += usage
+        use.largest = max(use.largest, usage.output_tokens)
+        use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 
     def found(self, stage: Stage, completion: Completion, model: str) -> None:
         """Book a completion of `model` that the journal had."""
@@ -129,12 +194,6 @@ class Ledger:
             before = next(iter(counts))
             log.warning("%s was answered by %s, and is now by %s: summary.json counts both", model, before, answered_by)
         counts[answered_by] += 1
-
-    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
-        """Book tokens that make no call: those of a reply that has to be asked for again."""
-        use = self.stages[stage]
-        use.usage += usage
-        use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 
 
 def estimated_tokens(request: Request) -> int:

@@ -8,9 +8,8 @@
     pipeline.py      the data set, its actors, and what is done about groups that do not come through
     near_copies.py   the filter, where rows are too many for one machine
 
-A row of the data set is a whole group, in and out: nothing depends on how Ray cuts blocks, and what is written of a
-group is all of it. Ray Data restarts workers and gives their tasks out again; what a worker had been answered stands in
-the journal, which is that of the local engine. Only `--engine ray` imports this; it needs requirements-ray.txt.
+A row of the data set is a whole group, in and out, so that nothing depends on how Ray cuts blocks. Only `--engine ray`
+imports this; it needs requirements-ray.txt.
 """
 
 from generator.scale_out.cluster import connected

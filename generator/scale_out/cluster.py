@@ -20,7 +20,6 @@ from utils.storage import brief
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOT_SHIPPED = [".git", ".venv", ".env", "*.run", "/tests", "/bench", "__pycache__", ".pytest_cache", ".ruff_cache"]
 CONNECT_TIMEOUT, LONGEST = 10.0, 500  # seconds; characters of an error of Ray's that are shown
-AN_ERROR = re.compile(r"^\s*([\w.]+(?:Error|Exception): .*)", re.MULTILINE)
 LOOK = "look at the nodes of the cluster and at the packages on them, then run again"
 
 
@@ -78,5 +77,5 @@ def this_node() -> dict[str, str]:
 
 def cause_of(exc: BaseException) -> str:
     """What an error of Ray comes from, on one line: of the tracebacks in its text the first has what began it."""
-    found = AN_ERROR.search(str(exc))
+    found = re.search(r"(?m)^\s*([\w.]+(?:Error|Exception): .*)", str(exc))
     return found[1][:LONGEST] if found else brief(exc)

@@ -5,6 +5,7 @@ that no answer is asked for twice, whoever dies, and nobody asks for more once t
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ import ray
 from generator.scale_out.cluster import cause_of
 from generator.scale_out.groups import Rows
 from utils.config import LLMConfig
-from utils.errors import AutoEvolError, EndpointError
+from utils.errors import AutoEvolError, BudgetReached, EndpointError
 from utils.journal import Journal
 from utils.ledger import Ledger, estimated_tokens
 from utils.schema import Completion, Request, Stage, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
-PATIENCE = 300.0  # seconds for an answer from the driver's own node, which may be very busy
+BETWEEN_LOOKS, PATIENCE = 0.05, 300.0  # seconds: of a request for room in the budget; of the driver for an answer
 
 
 @dataclass(slots=True)
@@ -175,15 +176,19 @@ class SharedLedger(Ledger):
         self._calls = calls
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
-        limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
-        reserved = await self._calls("call", "budget", "reserve", *limits, config)
+        asked = (request.stage, estimated_tokens(request), request.sampling.max_tokens, config)
+        limit = time.monotonic() + config.timeout  # what is in flight for longer has died with its worker
+        while (prompt := await self._calls("call", "budget", "reserve", *asked)) is None:
+            if time.monotonic() > limit:
+                raise BudgetReached("the rest of the budget is held for calls of workers that died; run again")
+            await asyncio.sleep(BETWEEN_LOOKS)
         self.in_flight += 1
-        return reserved
+        self.stages[request.stage].in_flight += 1
+        return prompt
 
-    def settle(self, reserved: Decimal, stage: Stage, completion: Completion | None, config: LLMConfig) -> None:
-        super().settle(Decimal(0), stage, completion, config)  # which tells the tokens by way of `wasted`
-        told = completion and Completion("", completion.failure)
-        self._calls("call", "budget", "settle", reserved, stage, told, config)
+    def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
+        super().settle(Decimal(0), request, completion, config)
+        self._calls("call", "budget", "settle", prompt, request, completion, config)
 
     def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
         super().wasted(stage, usage, config)

@@ -1,7 +1,6 @@
-"""The near-copy filter where rows are too many for one machine: what is compared is shared out, what is decided is not.
-
-Texts are numbered, seeds first, then new instructions in row order, and cut into shards. A task lists pairs of a shard
-and later instructions that are too close; the driver drops those of which a partner is kept: the set of one machine.
+"""The near-copy filter where rows are too many for one machine. Texts are numbered, seeds first, then new instructions
+in row order, and cut into shards. A task lists pairs of a shard and later instructions that are too close; the driver
+drops those of which a partner is kept: the same set.
 """
 
 from collections import defaultdict

@@ -1,8 +1,7 @@
 """The data set of Ray Data, its actors, and what is done about groups that do not come through.
 
-Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down repeatedly is
-left out, and one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the same pipeline, one
-at a time, so that they take nothing else down; those that do not come through then are rejected.
+Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down repeatedly, or
+blocks it until Ray Data's no-progress time-out, is tried once more by the same pipeline, by itself, and then rejected.
 """
 
 import asyncio
@@ -29,6 +28,7 @@ from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
 from utils.ledger import Ledger
 from utils.llm import Recorder
+from utils.llm.opening import GRACE
 from utils.mirror import open_journal
 from utils.prompts import PROMPT_FOLDER
 from utils.results import set_aside_record
@@ -39,10 +39,9 @@ from utils.storage import brief, is_url, store_of
 
 log = logging.getLogger(__name__)
 
-POLL = 0.2  # seconds
 GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, so that none waits for the others
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
-HOMECOMING, LAST_MOMENT = 900.0, 1.0  # seconds for calls under way where the budget has ended the run, or another cause
+POLL, HOMECOMING = 0.2, 900.0  # seconds; the latter for calls under way where the budget has ended the run
 BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
 
 
@@ -75,11 +74,12 @@ class Evolver:
             rows = await self._worker.evolve(SEEDS.validate_python(json.loads(row["seeds"])))
         except AutoEvolError as exc:
             await self._calls("stop", exc, taken(self._ledger))
-            if isinstance(exc, BudgetReached) and self._worker:
+            if self._worker:  # which sends nothing more, and has what is in flight come home
                 await self._worker.drain()
-                await self._calls("stop", exc, taken(self._ledger))
+            await self._calls("stop", exc, taken(self._ledger))
             return []
         except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
+            self._worker = None  # its LLMs send nothing more
             await self._calls("fail", brief(exc), taken(self._ledger))
             return []
         kinds = [kind for _, (kind, _) in rows]
@@ -103,10 +103,9 @@ class FinalRun:
 
     def digest(self) -> str:
         """Stands for all that is done with the rows. A replay is to look at all answers, so nothing is like it."""
-        digest = sha256(f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}".encode())
-        for path in sorted(PROMPT_FOLDER.rglob("*.txt")):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        settings = f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}"
+        prompts = b"".join(path.read_bytes() for path in sorted(PROMPT_FOLDER.rglob("*.txt")))
+        return sha256(settings.encode() + prompts).hexdigest()
 
 
 async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: Spool) -> None:
@@ -161,11 +160,11 @@ class _Passes:
         running = _in_thread(pipeline, self._root, of_worker, workers, of_block, alone, config.longest_silence)
         try:
             if error := await self._watch(running, todo):
-                await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else LAST_MOMENT)
+                await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else GRACE)
                 raise error
         except asyncio.CancelledError:
             await asked(self._coordinator.stop.remote(Interrupted("interrupted"), Ledger()))
-            await self._watch(running, todo, LAST_MOMENT)
+            await self._watch(running, todo, GRACE)
             raise
         finally:
             await self._end(running)
@@ -202,8 +201,8 @@ class _Passes:
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
                 rows = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
-                key_of = self._run.config.row_key
-                self._groups.finish(name, [(key_of(row["id"], 1), ["eliminated", row]) for row in rows])
+                keyed = [(self._run.config.row_key(row["id"], 1), ["eliminated", row]) for row in rows]
+                self._groups.finish(name, keyed)
                 self._run.done(len(group), len(group))
 
 
@@ -211,8 +210,7 @@ def workers_for(requests: int | None, groups: int) -> int:
     """The workers for the cluster as it is: one per node, more where a node's share of requests is large."""
     nodes = sum(node["Alive"] for node in ray.nodes())
     most = max(nodes, int(ray.cluster_resources().get("CPU", 1)))
-    workers = min(most, max(nodes, (requests or 0) // REQUESTS_AT_LEAST))
-    return min(workers, groups, requests or workers)
+    return min(most, max(nodes, (requests or 0) // REQUESTS_AT_LEAST), groups, requests or groups)
 
 
 def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone: bool, silence: float) -> None:

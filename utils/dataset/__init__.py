@@ -6,6 +6,7 @@
     encodings.py    bytes become text
     json_rows.py, tables.py  text becomes rows
     hub.py          Hub data sets and folders by split: they too are files
+    records.py      the rows of a source, whatever it is
     turns.py        what stands in a column becomes a conversation
     rows.py         a row becomes a seed, or is set aside
     kept.py         columns that are passed through
@@ -14,16 +15,9 @@
 Whatever is wrong with the data is a DataError of one line that says what to do.
 """
 
+from utils.dataset.records import iter_records, look_into, pieces_of
 from utils.dataset.rows import RowReader, SetAside, digest
-from utils.dataset.seed_set import (
-    SeedSet,
-    iter_records,
-    load_seeds,
-    look_into,
-    none_usable,
-    pieces_of,
-    split_seeds,
-)
+from utils.dataset.seed_set import SeedSet, load_seeds, none_usable, split_seeds
 from utils.dataset.source import SeedSource
 
 __all__ = [

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from utils.concurrency import Gate, Window
 from utils.config import LLMConfig
-from utils.errors import EndpointError
+from utils.errors import BudgetReached, EndpointError
 from utils.ledger import Ledger, estimated_tokens
 from utils.llm.faults import Border, Fault, FaultKind, Refused
 from utils.llm.health import Health, Refusals
 from utils.llm.keys import usable_key
 from utils.llm.reply import names_of_models, read_completion
-from utils.schema import Completion, Request
+from utils.schema import Completion, Request, Usage
 
 if TYPE_CHECKING:
     import openai
@@ -95,6 +95,10 @@ class OpenAIEndpoint:
         for server in self._servers:
             await server.client.close()
 
+    def stop(self, why: Exception) -> None:
+        """Send nothing more, to no server of the run; what is in flight may come home."""
+        self._gate.close(why)
+
     async def send(self, request: Request) -> Completion:
         """One completion, however often it has to be asked for; `unavailable` when retries are used up.
 
@@ -147,34 +151,39 @@ class OpenAIEndpoint:
                     raise Fault(FaultKind.HELD, "held while the endpoint is down")
                 try:
                     return await self._ask(server, request)
-                except EndpointError as exc:
+                except (EndpointError, BudgetReached) as exc:
                     self._gate.close(exc)  # the run ends: what waits is not sent any more
                     raise
         finally:
             server.assigned -= 1
 
     async def _ask(self, server: Server, request: Request) -> Completion:
-        window, started, usable = server.window, server.window.now(), False
+        prompt = await self._ledger.admit(request, self._config)
+        window, started, completion, refused = server.window, server.window.now(), None, None
         number = self._health.post()
         self._refusals.posted()
         try:
+            self._gate.check()
             completion = await self._post(server, request)
             self._health.success(number)
-            usable = True
         except Fault as fault:
-            self._ledger.wasted(request.stage, fault.usage, self._config)
+            if fault.usage != Usage():
+                self._ledger.wasted(request.stage, fault.usage, self._config)
             if fault.kind.throttles:
                 self._ledger.rate_limited_seconds += window.throttled(started, fault.wait or 1.0)
             self._set_aside(server, fault)
             if not fault.elsewhere:
                 self._health.fault(fault, self._under_way)
             raise
-        except Refused as refusal:
-            refused = refusal
+        except Refused as exc:
+            refused = exc
         finally:
-            self._refusals.answered(usable)
-        if not usable:
-            return await self._refused(server, refused)
+            row = completion or (refused and Completion("", refused.reason, said=refused.said))
+            self._ledger.settle(prompt, request, row, self._config)
+            self._refusals.answered(usable=completion is not None)
+        if refused:
+            await self._take_refusal(server, refused)
+            return row
         window.succeeded(started, completion.usage.output_tokens)
         used = completion.usage.input_tokens + completion.usage.output_tokens
         window.spent(max(0, used - estimated_tokens(request)))
@@ -187,8 +196,8 @@ class OpenAIEndpoint:
             server.down_until = server.window.now() + DOWN_SECONDS
             fault.elsewhere = True
 
-    async def _refused(self, server: Server, refusal: Refused) -> Completion:
-        """The failed row that a refusal is. Raises EndpointError where it concerns more than one request."""
+    async def _take_refusal(self, server: Server, refusal: Refused) -> None:
+        """Raises EndpointError where a refusal is no failure of a row, and Fault where the request is asked again."""
         self._health.alive()
         if refusal.status == 404 and len(self._servers) > 1:
             fault = Fault(FaultKind.SERVER, f"{server.border.base_url}: {refusal}")
@@ -202,7 +211,6 @@ class OpenAIEndpoint:
             raise Fault(FaultKind.HELD, str(refusal))
         if whose == "run":
             raise EndpointError(await self._why_refused(server, refusal))
-        return Completion("", refusal.reason, said=refusal.said)
 
     async def _why_refused(self, server: Server, refusal: Refused) -> str:
         border, model = server.border, self._config.model

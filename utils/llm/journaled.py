@@ -22,9 +22,11 @@ class LLM(Protocol):
 
 
 class Endpoint(Protocol):
-    """Where completions come from. Raises EndpointError when the run cannot go on."""
+    """Where completions come from; what each costs is booked there. Raises EndpointError when the run cannot go on."""
 
     async def send(self, request: Request) -> Completion: ...
+
+    def stop(self, why: Exception) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -37,6 +39,10 @@ class Recorder(Protocol):
     def put(self, request: Request, completion: Completion, key: bytes) -> Awaitable[None] | None: ...
 
     def holds_answers_of(self, model: str, base_url: str) -> bool: ...
+
+
+class Stopped(Exception):
+    """What a request is told that was not sent any more; nobody is left to hear it."""
 
 
 class JournaledLLM:
@@ -73,7 +79,11 @@ class JournaledLLM:
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._settle(key, done))
         # Not awaited itself: when the run stops, a call already paid for may still come home to the journal (`drain`).
-        await asyncio.wait((task,))
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:  # nothing but the end of the run cancels a row
+            self._endpoint.stop(Stopped("the run has stopped"))
+            raise
         return task.result()
 
     def _settle(self, key: bytes, task: asyncio.Task[Completion]) -> None:
@@ -89,18 +99,20 @@ class JournaledLLM:
         return Request(stage, self.model, messages, sampling, drawn, self._of_endpoint)
 
     async def _fetch(self, request: Request, key: bytes) -> Completion:
-        reserved = await self._ledger.admit(request, self.config)
-        completion = None
+        completion = await self._endpoint.send(request)
+        if completion.failure == "unavailable":
+            self._ledger.gave_up(request.stage)
+            return completion
         try:
-            completion = await self._endpoint.send(request)
-        finally:
-            self._ledger.settle(reserved, request.stage, completion, self.config)
-        if completion.failure != "unavailable":
             await _settled(self._journal.put(request, completion, key))
+        except JournalError as exc:
+            self._endpoint.stop(exc)  # what cannot be kept must not be paid for
+            raise
         return completion
 
     async def drain(self, seconds: float | None = None) -> None:
-        """Let calls under way come home, at most so many seconds; cancel what is still out then."""
+        """Let calls in flight come home, at most so many seconds, and send nothing more; cancel what is out then."""
+        self._endpoint.stop(Stopped("the run has come to its end"))
         tasks = list(self._under_way.values())
         if not tasks:
             return
@@ -117,6 +129,30 @@ async def _settled(value: Any) -> Any:
     return await value if isawaitable(value) else value
 
 
+class Booked:
+    """An endpoint whose calls are booked as they are sent, each of them once."""
+
+    def __init__(self, endpoint: Endpoint, config: LLMConfig, ledger: Ledger) -> None:
+        self._endpoint = endpoint
+        self._config = config
+        self._ledger = ledger
+
+    async def send(self, request: Request) -> Completion:
+        prompt = await self._ledger.admit(request, self._config)
+        completion = None
+        try:
+            completion = await self._endpoint.send(request)
+        finally:
+            self._ledger.settle(prompt, request, completion, self._config)
+        return completion
+
+    def stop(self, why: Exception) -> None:
+        self._endpoint.stop(why)
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+
 class ReplayEndpoint:
     """Answers nothing: in a replay every answer stands in the recording, and a missing one is an error."""
 
@@ -125,6 +161,9 @@ class ReplayEndpoint:
             f"the recording has no answer for a request of stage {request.stage}: replay it with the very "
             "flags, data and program version that it was made with"
         )
+
+    def stop(self, why: Exception) -> None:
+        """Nothing is ever sent."""
 
     async def close(self) -> None:
         """Nothing is open."""

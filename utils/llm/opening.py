@@ -5,9 +5,9 @@ import asyncio
 from utils.concurrency import Gate, Window
 from utils.config import LLMConfig, RunConfig
 from utils.ledger import Ledger
-from utils.llm.journaled import Endpoint, JournaledLLM, Recorder, ReplayEndpoint
+from utils.llm.journaled import Booked, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
 
-LAST_MOMENT = 1.0  # seconds that calls under way are given when a run stops early
+GRACE = 25.0  # seconds that calls in flight are given when a run stops early: they are paid for
 
 Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, rpm and tpm
 
@@ -34,7 +34,7 @@ def _endpoint(
     if config.offline:
         from utils.offline import OfflineEndpoint
 
-        return OfflineEndpoint()
+        return Booked(OfflineEndpoint(), llm_config, ledger)
     from utils.llm.endpoint import OpenAIEndpoint
 
     ceiling = None if config.batch_size == "auto" else config.batch_size
@@ -46,6 +46,6 @@ def _endpoint(
 
 async def close_llms(*llms: JournaledLLM) -> None:
     """Give calls under way a moment to come home, then close the connections."""
-    await asyncio.gather(*(llm.drain(LAST_MOMENT) for llm in llms))
+    await asyncio.gather(*(llm.drain(GRACE) for llm in llms))
     for llm in llms:
         await llm.close()

@@ -47,6 +47,9 @@ class OfflineEndpoint:
         text = reply(request)
         return Completion(text, usage=Usage(sum(tokens(m.content) for m in request.messages), tokens(text)))
 
+    def stop(self, why: Exception) -> None:
+        """Every request is answered at once."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

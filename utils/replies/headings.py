@@ -45,6 +45,10 @@ _TRANSLATED = re.compile(
     r"[\s#*]*+\([^()]{0,40}?(?:translat|번역)|[^#*:：]{0,40}?(?:translat|번역)[^#*:：]{0,20}[#*:：]", re.I
 )
 _FREE_EXTRA = re.compile(r"[^#*:：.,!?]{0,40}+(?=[#*:：])")
+JOINT = re.compile(  # what may join a closed heading to its text; a hyphen without a space behind it is a sign
+    r"[ \t]*+(?P<bold>[*_]{0,3}+)(?:-{1,2}>|={1,2}>|[→⇒➜—―:：]|[-–‒]{1,3}+(?=[ \t*_]|$))"
+    r"[ \t]*+(?P<closed>(?P=bold))?[ \t]*+"
+)
 _CLOSERS = {"#": "#", "*": "*", "_": "_", "`": "`", "[": "]", "【": "】", "(": ")", '"': '"', "“": "”"}
 
 
@@ -115,6 +119,9 @@ def _after_title(after: str, marks: str) -> tuple[str, bool, bool]:
             late = rest.rstrip().removesuffix("**")  # bold that runs on over the result
         closed, rest = closed + rest[: len(rest) - len(late)], late
     text = rest.lstrip()
+    if closed and (joint := JOINT.match(rest)):
+        text = rest[joint.end() :]  # "#Final Instruction#—What …": the dash sets it off, without a space
+        return rest, "#" in closed, joint[0] != joint[0].strip() or not text[:1].islower()
     set_off = colon or not text or (bool(closed) and text != rest and not text[0].islower())
     return rest, "#" in closed, set_off
 

@@ -2,7 +2,16 @@
 
 import re
 
-from utils.replies.headings import _FINAL_TITLE, _KO_NOUN, HEADING_LIMIT, Heading, heading_in, normalized, own_headings
+from utils.replies.headings import (
+    _FINAL_TITLE,
+    _KO_NOUN,
+    HEADING_LIMIT,
+    JOINT,
+    Heading,
+    heading_in,
+    normalized,
+    own_headings,
+)
 from utils.replies.text import (
     PLACEHOLDER,
     RULE,
@@ -98,6 +107,7 @@ def _polished(body: list[str], instruction: str) -> str:
     doubled = heading_in(0, body[0])
     if doubled and doubled.kind == "final" and not _FINAL_TITLE.search(instruction):
         body = [doubled.rest, *body[1:]]
+    body = _without_joint(body, instruction)
     begin = next((n for n, line in enumerate(body) if line.strip()), 0)
     if RULE.match(body[begin]) and not "".join(body[begin + 1 : begin + 2]).strip():
         body = body[begin + 1 :]  # a rule set off from the text; front matter begins right under it
@@ -111,6 +121,25 @@ def _polished(body: list[str], instruction: str) -> str:
             if peel(instruction.strip()) == instruction.strip():
                 text = peel(text).strip()
     return text
+
+
+def _without_joint(body: list[str], instruction: str) -> list[str]:
+    """Drop the dash, colon or arrow between the heading and its text: on the heading's line, or alone on the next.
+
+    A list keeps the bullet of its first item, front matter its rule, and a text the sign with which its seed begins.
+    """
+    first = next((n for n, line in enumerate(body) if line.strip()), 0)
+    joint = JOINT.match(body[first])
+    if joint is None or (first and RULE.match(body[first])):
+        return body
+    rest = body[first][joint.end() :]
+    following = next((line.lstrip() for line in body[first + 1 :] if line.strip()), "")
+    sign = joint[0].strip()
+    listed = rest and following.startswith((sign + " ", sign + "\t"))
+    if listed or (first and rest) or instruction.lstrip().startswith(sign):
+        return body
+    opened = joint["bold"] if joint["closed"] is None else ""  # bold that runs on over the text
+    return [*body[:first], opened + rest, *body[first + 1 :]]
 
 
 def _without_remarks(body: list[str], instruction: str) -> list[str]:

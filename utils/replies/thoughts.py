@@ -10,7 +10,8 @@ No mark counts in quotation marks, in code, or within a sentence (`Page.spoken`)
 import re
 from dataclasses import dataclass
 
-from utils.replies.marks import Form, Mark, Page
+from utils.replies.forms import Form
+from utils.replies.marks import Mark, Page
 from utils.replies.text import peel_blockquote
 
 _WRAPPED = re.compile(r"\s*+<(answer|response|output)>(?P<answer>.*)</\1>\s*+\Z", re.I | re.S)
@@ -74,16 +75,15 @@ def _first_block(page: Page, number: int, position: int) -> _Block | None:
         return None
     if mark.kind == "open":
         return _opened_block(page, number)
-    own = mark.kind in ("close", "answer") or (
-        mark.kind == "turn" and _OWN_TURN.search(page.text, mark.start, mark.end)
-    )
-    return _Block(mark.start, mark.start, mark.end) if own and not page.spoken(mark) else None
+    stray = mark.kind == "answer" or (mark.kind == "close" and mark.form and mark.form.lone)
+    own = mark.kind == "turn" and _OWN_TURN.search(page.text, mark.start, mark.end)
+    return _Block(mark.start, mark.start, mark.end) if (stray or own) and not page.spoken(mark) else None
 
 
 def _opened_block(page: Page, number: int) -> _Block | None:
     """The block that a mark opens, up to the mark that closes it or to the end; None where it only names the mark."""
     mark = page.marks[number]
-    closing = _closing(page, number, fenced=False) or _closing(page, number, fenced=True)
+    closing = _closing(page, number)
     if page.named(mark) and (closing is None or page.spoken(closing)):
         return None
     if closing:
@@ -92,7 +92,18 @@ def _opened_block(page: Page, number: int) -> _Block | None:
     return _Block(mark.end, len(page.text), len(page.text)) if mark.form and mark.form.endless else None
 
 
-def _closing(page: Page, number: int, fenced: bool) -> Mark | None:
+def _closing(page: Page, number: int) -> Mark | None:
+    """The mark that closes what mark `number` opens: one in code only where there is no other."""
+    for fenced in (False, True) if page.fences else (False,):
+        search = (page.marks[number].form, fenced)
+        if search not in page.in_vain:
+            if closing := _closing_of(page, number, fenced):
+                return closing
+            page.in_vain.add(search)
+    return None
+
+
+def _closing_of(page: Page, number: int, fenced: bool) -> Mark | None:
     """The mark that closes what mark `number` opens; of blocks that are nested wrongly, the last one that fits."""
     form, depth, last = page.marks[number].form, 1, None
     assert form
@@ -154,8 +165,7 @@ def _answer(page: Page, number: int, position: int, forms: set[Form | None]) -> 
             found.append(page.text[block.start : block.end])
             position = block.resume
         elif mark.kind == "turn":
-            first = not page.text[position : mark.start].strip()
-            showing = showing or first or page.spoken(mark) or page.shown(mark)
+            showing = showing or page.spoken(mark) or page.shown(mark) or not page.text[position : mark.start].strip()
         if mark.kind in ("end", "turn", "answer") and not showing and _ends(page, number - 1):
             return [*pieces, page.text[position : mark.start].rstrip()], found
     return [*pieces, page.text[position:]], found
@@ -165,8 +175,7 @@ def _ends(page: Page, number: int) -> bool:
     """Whether the answer ends at this mark: nothing or another turn follows it, or it is no part of a sentence."""
     mark, following = page.marks[number], page.marks[number + 1 : number + 2]
     behind = page.text[mark.end : following[0].start if following else len(page.text)]
-    struck = page.text[mark.start : mark.end] == "</s>" and _strikes(page.text, mark.start)
-    if struck or page.shown(mark):
+    if page.shown(mark) or (page.text.startswith("</s>", mark.start) and _strikes(page.text, mark.start)):
         return False
     final = not behind.strip() and (not following or following[0].kind in ("end", "turn"))
     return not page.said_last(mark) if final else not page.spoken(mark)
@@ -174,4 +183,5 @@ def _ends(page: Page, number: int) -> bool:
 
 def _strikes(text: str, position: int) -> bool:
     """Whether HTML's <s> is open at a position: then </s> closes it, and is no token."""
-    return text.rfind("<s>", 0, position) > text.rfind("</s>", 0, position)
+    line = text[max(0, position - 400) : position]
+    return line.rfind("<s>") > line.rfind("</s>")
