@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 from subprocess import Popen
@@ -94,8 +95,12 @@ def seeds(tmp_path_factory) -> str:
     return str(folder / "*.jsonl")
 
 
-def slowly(received: Received) -> Act:
-    return offline_reply(received).after(0.02)
+def paced(fast: int, ended: list) -> Callable[[Received], Act]:
+    """Replies of which all but the first so many take a second until `ended` holds anything: a run that is to be
+    struck down does not come to its end before, however busy the machine.
+    """
+    numbers = count()
+    return lambda received: offline_reply(received).after(0.02 if next(numbers) < fast or ended else 1.0)
 
 
 def flags(seeds: str, name: str, *urls: str) -> tuple[str, ...]:
@@ -176,11 +181,11 @@ def test_a_budget_a_node_that_dies_and_a_driver_that_dies_change_nothing(machine
     halves = {"train-0.jsonl": TEXTS[:100], "train-1.jsonl": TEXTS[100:]}
     repo = Repo({name: lines_of(part).encode() for name, part in halves.items()}, private=True)
     token = "hf_aTokenOfTests"
-    with HubStub({"org/seeds": repo}, tokens=(token,)) as hub, MisbehavingServer(slowly) as server:
+    with HubStub({"org/seeds": repo}, tokens=(token,)) as hub, MisbehavingServer(paced(250, killed := [])) as server:
         opening = {"HF_ENDPOINT": hub.url, "MY_HF_TOKEN": token, "HF_HOME": str(tmp_path / "cache")}
         words = (*flags("org/seeds", "x.json", server.url), *on(machines))
         ran = run(tmp_path, *words, "--max-calls", "150", env=opening)
-        assert "the budget of --max-calls 150 is used up; raise it to go on" in failed(ran, 5)
+        assert "the budget of --max-calls 150 is used up: 150 calls made" in failed(ran, 5)
         assert "all answers are kept, continue with: sh main.sh" in ran.last_line
         assert len(server.received) == 150
         assert max(asked(server).values()) == 1
@@ -191,6 +196,7 @@ def test_a_budget_a_node_that_dies_and_a_driver_that_dies_change_nothing(machine
         at_death = finished(tmp_path)
         wait_until(driver, lambda: finished(tmp_path) >= at_death + 4)
         os.kill(driver.pid, signal.SIGKILL)
+        killed.append(driver.pid)
         driver.communicate()
         machines.add_node(num_cpus=1)
 
@@ -214,14 +220,17 @@ def test_from_an_object_store_to_an_object_store(machines, variables, local, tmp
         rows = [{"instruction": text} for text in texts]
         store.write(f"in/{number}.parquet", parquet_bytes(rows, {"instruction": str}))
 
-    with MisbehavingServer(slowly) as one:
-        with MisbehavingServer(slowly) as other:
+    signalled: list[int] = []
+    reply = paced(120, signalled)
+    with MisbehavingServer(reply) as one:
+        with MisbehavingServer(reply) as other:
             words = (*flags(f"{root}/in/*.parquet", f"{root}/out/x.parquet", one.url, other.url), *on(machines))
             driver = start(tmp_path, *words, env=variables)
             wait_until(driver, lambda: len(other.received) > 60)
         at_death = len(one.received)
         wait_until(driver, lambda: len(one.received) > at_death + 60)
         driver.send_signal(signal.SIGTERM)
+        signalled.append(signal.SIGTERM)
         assert "all answers are kept" in failed(finish(driver, LIMIT), 130)
         ran = run(tmp_path, *words, env=variables)
     assert ran.code == 0, ran.err
@@ -312,17 +321,18 @@ def worker_of(slept: Path) -> engine.GroupWorker:
 
 
 @pytest.fixture
-def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, dict[int, list]]]:
-    """Runs fifty seeds through the cluster, and touches `opened` where there is work to do. Gives what was told, and
+def evolved(
+    machines, tmp_path, monkeypatch
+) -> Callable[[Path, list[SeedInstruction]], tuple[Counter, dict[int, list]]]:
+    """Runs seeds through the cluster, and touches `opened` where there is work to do. Gives what was told, and
     the rows by key.
     """
 
     (tmp_path / "x.run").mkdir()
-    monkeypatch.setattr(RunConfig, "longest_silence", 20.0)
     # Else a machine that is slow to start actors would be silent for as long.
     monkeypatch.setattr(DataContext.get_current(), "wait_for_min_actors_s", LIMIT)
 
-    def evolve(opened: Path) -> tuple[Counter, dict[int, list]]:
+    def evolve(opened: Path, seeds: list[SeedInstruction]) -> tuple[Counter, dict[int, list]]:
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
 
@@ -336,7 +346,7 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
         config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
         final_run = engine.FinalRun(config, build, ["m"], Ledger(), done)
         with Spool(tmp_path / "rows") as rows, engine.connected(machines.address):
-            running = engine.evolve_on_ray(seeds_of(50), final_run, str(tmp_path / "x.run"), rows)
+            running = engine.evolve_on_ray(seeds, final_run, str(tmp_path / "x.run"), rows)
             asyncio.run(asyncio.wait_for(running, LIMIT))
             return told, dict(rows.items())
 
@@ -344,9 +354,12 @@ def evolved(machines, tmp_path, monkeypatch) -> Callable[[Path], tuple[Counter, 
 
 
 def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again_and_all_is_done_once(
-    evolved, tmp_path
+    evolved, tmp_path, monkeypatch
 ):
-    told, rows = evolved(tmp_path / "opened")
+    started = time.monotonic()
+    evolved(tmp_path / "opened", seeds_of(50)[10:20])  # which tells how busy the machine is
+    monkeypatch.setattr(RunConfig, "longest_silence", 2 * (time.monotonic() - started) + 5)
+    told, rows = evolved(tmp_path / "opened", seeds_of(50))
     reasons = {key: record["reason"] for key, (kind, record) in rows.items() if kind == "eliminated"}
     assert reasons == dict.fromkeys(range(10), "crashed")  # the whole group of ten
     assert sorted(rows) == list(range(50))
@@ -354,7 +367,7 @@ def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again
     assert (tmp_path / "opened").exists()
     assert (told["rows"], told["lost"]) == (50, 10)
 
-    again, rows_again = evolved(tmp_path / "opened again")
+    again, rows_again = evolved(tmp_path / "opened again", seeds_of(50))
     assert rows_again == rows
     assert not (tmp_path / "opened again").exists()
     assert (again["rows"], again["lost"]) == (50, 10)
@@ -367,7 +380,11 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
     monkeypatch.setattr(near_copies, "ON_DRIVER", 0)
     monkeypatch.setattr(near_copies, "IN_A_SHARD", 7)
     random = Random(12)
-    seeds = [replace(seed, text=" ".join(random.choices(WORDS, k=10))) for seed in seeds_of(30)]
+    contexts = ((), (Message("system", "Be brief."),))
+    seeds = [
+        replace(seed, text=" ".join(random.choices(WORDS, k=10)), context=random.choice(contexts))
+        for seed in seeds_of(30)
+    ]
     new = [
         " ".join([*random.choice(seeds).text.split()[: random.randrange(6, 11)], *random.choices(WORDS, k=2)])
         for _ in seeds

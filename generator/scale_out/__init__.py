@@ -5,18 +5,15 @@
     cluster.py       the connection
     coordinator.py   an actor beside the driver: the journal, the budget, the counts; how workers reach it
     groups.py        the files of groups, before and after
-    worker.py        the actors of Ray Data's pool
-    pipeline.py      the data set, and what is done about groups that do not come through
+    pipeline.py      the data set, its actors, and what is done about groups that do not come through
     near_copies.py   the filter, where rows are too many for one machine
 
-A row of the data set is a whole group, in and out: nothing depends on how Ray cuts blocks, and what is written of a
-group is all of it. Ray Data restarts workers and gives their tasks out again; what a worker had been answered stands in
-the journal, which is that of the local engine. Only `--engine ray` imports this; it needs requirements-ray.txt.
+A row of the data set is a whole group, in and out, so that nothing depends on how Ray cuts blocks. Only `--engine ray`
+imports this; it needs requirements-ray.txt.
 """
 
 from generator.scale_out.cluster import connected
 from generator.scale_out.near_copies import drop_near_copies
-from generator.scale_out.pipeline import FinalRun, evolve_on_ray
-from generator.scale_out.worker import GroupWorker
+from generator.scale_out.pipeline import FinalRun, GroupWorker, evolve_on_ray
 
 __all__ = ["FinalRun", "GroupWorker", "connected", "drop_near_copies", "evolve_on_ray"]

@@ -10,8 +10,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-# Read once, as Ray is loaded: what an ended run has left behind in a thread must not start a cluster of its own.
-os.environ.update(RAY_ENABLE_AUTO_CONNECT="0")
+# Read once, as Ray is loaded: its own news are not for our stderr, and a thread that is left must start no cluster.
+os.environ.update(RAY_BACKEND_LOG_LEVEL="fatal", RAY_ENABLE_AUTO_CONNECT="0")
 import ray
 
 from utils.errors import EndpointError
@@ -20,16 +20,14 @@ from utils.storage import brief
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOT_SHIPPED = [".git", ".venv", ".env", "*.run", "/tests", "/bench", "__pycache__", ".pytest_cache", ".ruff_cache"]
 CONNECT_TIMEOUT, LONGEST = 10.0, 500  # seconds; characters of an error of Ray's that are shown
-AN_ERROR = re.compile(r"^\s*([\w.]+(?:Error|Exception): .*)", re.MULTILINE)
 LOOK = "look at the nodes of the cluster and at the packages on them, then run again"
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """A connection to the cluster at `address`; all that runs there for us ends with it.
+    """A connection to the cluster at `address`; all that runs there for us ends with it. Raises EndpointError.
 
-    None is a Ray of this machine, started and ended with the run, unless RAY_ADDRESS names another. Raises
-    EndpointError where the cluster cannot be reached.
+    None is a Ray of this machine, started and ended with the run, unless RAY_ADDRESS names another.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters comes as an exception
@@ -40,7 +38,8 @@ def connected(address: str | None) -> Iterator[None]:
         options["runtime_env"] = {"working_dir": str(PROJECT), "excludes": NOT_SHIPPED}
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
+        with _stderr_closed():  # to a line that tells of the log level above
+            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
         raise EndpointError(
             f"cannot use the Ray cluster at {address} ({brief(exc)}); check --ray-address and RAY_AUTH_MODE"
@@ -51,6 +50,17 @@ def connected(address: str | None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """What native code writes to stderr meanwhile is lost; Python's errors are exceptions and are not."""
+    with open(os.devnull, "w") as nowhere, os.fdopen(os.dup(2), "w") as kept:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept.fileno(), 2)
 
 
 def _knock(address: str) -> None:
@@ -67,5 +77,5 @@ def this_node() -> dict[str, str]:
 
 def cause_of(exc: BaseException) -> str:
     """What an error of Ray comes from, on one line: of the tracebacks in its text the first has what began it."""
-    found = AN_ERROR.search(str(exc))
+    found = re.search(r"(?m)^\s*([\w.]+(?:Error|Exception): .*)", str(exc))
     return found[1][:LONGEST] if found else brief(exc)

@@ -5,6 +5,7 @@ that no answer is asked for twice, whoever dies, and nobody asks for more once t
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,16 +17,13 @@ import ray
 from generator.scale_out.cluster import cause_of
 from generator.scale_out.groups import Rows
 from utils.config import LLMConfig
-from utils.errors import AutoEvolError, EndpointError
+from utils.errors import AutoEvolError, BudgetReached, EndpointError
 from utils.journal import Journal
 from utils.ledger import Ledger, estimated_tokens
 from utils.schema import Completion, Request, Stage, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
-BETWEEN_LOOKS = 0.05  # seconds, where a request waits for room in the budget
-PATIENCE = 30.0  # seconds for an answer from the driver's own node
-
-Call = tuple[str, tuple]  # a method of the coordinator, and its arguments
+BETWEEN_LOOKS, PATIENCE = 0.05, 300.0  # seconds: of a request for room in the budget; of the driver for an answer
 
 
 @dataclass(slots=True)
@@ -44,6 +42,7 @@ class Coordinator:
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()  # groups that have not come to an end
         self._ended: set[str] = set()
+        self._workers: list[Any] = []
         self._news = News()
         self._error: AutoEvolError | None = None
         self._why = "no news of what it does"
@@ -55,7 +54,7 @@ class Coordinator:
     def close(self) -> None:
         self._journal.close()
 
-    def handle(self, calls: list[Call]) -> list[tuple[Any, AutoEvolError | None]]:
+    def handle(self, calls: list[tuple[str, tuple]]) -> list[tuple[Any, AutoEvolError | None]]:
         """Several calls of one worker: what each gives, or raises."""
         answers: list[tuple[Any, AutoEvolError | None]] = []
         for name, args in calls:
@@ -65,8 +64,9 @@ class Coordinator:
                 answers.append((None, exc))
         return answers
 
-    def enter(self) -> tuple[Mapping[str, str], bool]:
-        """The keys that a worker needs, and whether there is a budget to ask for."""
+    def enter(self, worker: Any) -> tuple[Mapping[str, str], bool]:
+        """A worker is there. Returns the keys that it needs, and whether there is a budget to ask for."""
+        self._workers.append(worker)
         return self._environment, self._budget.max_calls is not None or self._budget.max_cost is not None
 
     def get(self, request: Request, key: bytes) -> Completion | None:
@@ -112,6 +112,9 @@ class Coordinator:
         news, self._news = self._news, News()
         return news, self._error
 
+    def workers(self) -> list[Any]:
+        return self._workers
+
     def take_begun(self) -> tuple[set[str], str]:
         """The groups that were begun and have not ended, to be forgotten here, and why the last one failed."""
         begun, self._begun = set(self._begun), Counter()
@@ -133,7 +136,7 @@ class Calls:
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
-        self._waiting: list[tuple[Call, asyncio.Future]] = []
+        self._waiting: list[tuple[tuple[str, tuple], asyncio.Future]] = []
         self._sending: asyncio.Task[None] | None = None
 
     def __call__(self, name: str, *args: Any) -> asyncio.Future:
@@ -173,8 +176,11 @@ class SharedLedger(Ledger):
         self._calls = calls
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
-        limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
-        while (prompt := await self._calls("call", "budget", "reserve", *limits, config)) is None:
+        asked = (request.stage, estimated_tokens(request), request.sampling.max_tokens, config)
+        limit = time.monotonic() + config.timeout  # what is in flight for longer has died with its worker
+        while (prompt := await self._calls("call", "budget", "reserve", *asked)) is None:
+            if time.monotonic() > limit:
+                raise BudgetReached("the rest of the budget is held for calls of workers that died; run again")
             await asyncio.sleep(BETWEEN_LOOKS)
         self.in_flight += 1
         self.stages[request.stage].in_flight += 1

@@ -1,14 +1,14 @@
 """The files of groups: those that are to be worked on, and what became of them.
 
     groups/000012.parquet   a row per group: its name, and its seeds as JSON
-    rows/….parquet          as Ray Data writes them, a row per group: its name, and its records as JSON
+    rows/….parquet          the same with its records, as Ray Data writes it
 
-A group is named by a digest of its seeds and of all that is done with them, so what is written of it is right for
-just as long as its name occurs; nothing else tells what is finished.
+A group is named by a digest of its seeds and of all that is done with them: what is written under its name is finished.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import islice
 
@@ -34,16 +34,16 @@ class Groups:
         self._store, self._seeds, self._work = store, seeds, work.encode()
         self._seen: set[str] = set()
 
-    def named(self) -> Iterator[tuple[str, list[SeedInstruction]]]:
-        """All groups by their names, in row order."""
+    def named(self) -> Iterator[tuple[str, list[SeedInstruction], str]]:
+        """All groups by their names, in row order, also as JSON."""
         for group in groups_of_ten(self._seeds):
-            yield sha256(self._work + SEEDS.dump_json(group)).hexdigest()[:32], group
+            text = json.dumps([asdict(seed) for seed in group])
+            yield sha256(self._work + text.encode()).hexdigest()[:32], group, text
 
     def write(self, todo: set[str]) -> None:
         """Write those that are to be worked on, in the place of former ones."""
         self._store.delete(self._store.names(GROUPS))
-        chosen = ((name, group) for name, group in self.named() if name in todo)
-        lines = ({"group": name, "seeds": SEEDS.dump_json(group).decode()} for name, group in chosen)
+        lines = ({"group": name, "seeds": text} for name, _, text in self.named() if name in todo)
         for number, batch in enumerate(iter(lambda: list(islice(lines, IN_A_FILE)), [])):
             self._store.write(f"{GROUPS}/{number:06}.parquet", parquet_bytes(batch, {"group": str, "seeds": str}))
 

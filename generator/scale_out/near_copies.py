@@ -1,7 +1,6 @@
-"""The near-copy filter where rows are too many for one machine: what is compared is shared out, what is decided is not.
-
-Texts are numbered, seeds first, then new instructions in row order, and cut into shards. A task lists pairs of a shard
-and later instructions that are too close; the driver drops those of which a partner is kept: the set of one machine.
+"""The near-copy filter where rows are too many for one machine. Texts are numbered, seeds first, then new instructions
+in row order, and cut into shards. A task lists pairs of a shard and later instructions that are too close; the driver
+drops those of which a partner is kept: the same set.
 """
 
 from collections import defaultdict
@@ -13,9 +12,9 @@ import ray
 
 from generator.scale_out.cluster import LOOK, cause_of
 from utils.errors import EndpointError
-from utils.overlap import NearCopies
+from utils.overlap import NearCopies, NearCopiesInContext
 from utils.results import near_copy_record, set_near_copies_aside
-from utils.schema import SeedInstruction
+from utils.schema import Message, SeedInstruction
 from utils.spool import Spool
 
 ON_DRIVER = 1_000_000  # rows at most: 25 minutes
@@ -27,7 +26,8 @@ async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_
     if len(rows) <= ON_DRIVER:
         set_near_copies_aside(rows, seeds, max_overlap)
         return
-    texts = chain(((seed.id, seed.text) for seed in seeds), ((r["id"], r["instruction"]) for _, r in _new(rows)))
+    new = (([Message(**turn) for turn in r["context"]], r["id"], r["instruction"]) for _, r in _new(rows))
+    texts = chain(((seed.context, seed.id, seed.text) for seed in seeds), new)
     shards = [ray.put(shard) for shard in iter(lambda: list(islice(texts, IN_A_SHARD)), [])]
     listing, partners = ray.remote(near_pairs), defaultdict[int, list[int]](list)
     try:
@@ -49,12 +49,13 @@ def _new(rows: Spool) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def near_pairs(shards: list, size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:
     """Numbers of new instructions, each with that of an earlier text of shard `own` that it is too close to."""
-    near, pairs = NearCopies(max_overlap), []
-    for row_id, text in ray.get(shards[own]):
-        near.add(row_id, text)
+    near, numbers, pairs = NearCopiesInContext(max_overlap), defaultdict[NearCopies, list[int]](list), []
+    for number, (context, row_id, text) in enumerate(ray.get(shards[own]), own * size):
+        near.of(context).add(row_id, text)
+        numbers[near.of(context)].append(number)
     for shard in range(own, len(shards)):
-        for number, (row_id, text) in enumerate(ray.get(shards[shard]), shard * size):
+        for number, (context, row_id, text) in enumerate(ray.get(shards[shard]), shard * size):
             if number >= seeds:
-                partners = (own * size + place for place in near.all_above(row_id, text))
+                partners = (numbers[near.of(context)][place] for place in near.of(context).all_above(row_id, text))
                 pairs += [(number, partner) for partner in partners if partner < number]
     return pairs

@@ -1,16 +1,16 @@
-"""The data set of Ray Data, and what is done about groups that do not come through.
+"""The data set of Ray Data, its actors, and what is done about groups that do not come through.
 
-Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down again and
-again is left out, and so is one that blocks it, by Ray Data's no-progress time-out. They are tried once more by the
-same pipeline, one at a time, so that they take nothing else down; those that do not come through then are rejected.
+Ray Data starts a worker that died anew and gives its task out again. A group that takes its process down repeatedly, or
+blocks it until Ray Data's no-progress time-out, is tried once more by the same pipeline, by itself, and then rejected.
 """
 
 import asyncio
+import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -22,29 +22,71 @@ from uuid import uuid4
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of, this_node
-from generator.scale_out.coordinator import TRIES, Coordinator, asked
-from generator.scale_out.groups import GROUPS, ROWS, Groups
-from generator.scale_out.worker import Evolver, GroupWorker
+from generator.scale_out.coordinator import PATIENCE, TRIES, Calls, Coordinator, SharedLedger, asked, taken
+from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups, Rows
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
 from utils.ledger import Ledger
 from utils.llm import Recorder
+from utils.llm.opening import GRACE
 from utils.mirror import open_journal
 from utils.prompts import PROMPT_FOLDER
 from utils.results import set_aside_record
 from utils.run_folder import JOURNAL
 from utils.schema import SeedInstruction
 from utils.spool import Spool
-from utils.storage import is_url, store_of
+from utils.storage import brief, is_url, store_of
 
 log = logging.getLogger(__name__)
 
-POLL = 0.2  # seconds
 GROUPS_OF_BLOCK = 16  # at most: as many as Ray Data has under way of a block, so that none waits for the others
 REQUESTS_AT_LEAST = 256  # in flight per worker, before there are more workers than nodes
-HOMECOMING = 900.0  # seconds for calls under way where the budget has ended the run
-LAST_MOMENT = 1.0  # seconds for them where it was interrupted, or cannot go on
+POLL, HOMECOMING = 0.2, 900.0  # seconds; the latter for calls under way where the budget has ended the run
 BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWorker:
+    """What an actor works with: `evolve` does one group of rows, `drain` lets calls under way come home."""
+
+    evolve: Callable[[Sequence[SeedInstruction]], Awaitable[Rows]]
+    drain: Callable[[], Awaitable[None]]
+
+
+class Evolver:
+    """One of the actors of Ray Data's pool. `build` opens its LLMs, given a journal and a ledger."""
+
+    def __init__(self, build: Callable[[Recorder, Ledger], GroupWorker], coordinator: Any) -> None:
+        variables, budgeted = ray.get(coordinator.enter.remote(ray.get_runtime_context().current_actor))
+        os.environ.update(variables)
+        self._calls = Calls(coordinator)
+        self._ledger = SharedLedger(self._calls) if budgeted else Ledger()
+        self._build = partial(build, self._calls, self._ledger)
+        self._worker: GroupWorker | None = None
+
+    async def __call__(self, row: dict[str, Any]) -> list[dict[str, str]]:
+        """The row of a group that has come to its end; none where it has not, or not all of it."""
+        group = row["group"]
+        if not await self._calls("begin", group):
+            return []
+        try:
+            self._worker = self._worker or self._build()  # in the loop of the calls, where connections belong
+            rows = await self._worker.evolve(SEEDS.validate_python(json.loads(row["seeds"])))
+        except AutoEvolError as exc:
+            await self._calls("stop", exc, taken(self._ledger))
+            if self._worker:  # which sends nothing more, and has what is in flight come home
+                await self._worker.drain()
+            await self._calls("stop", exc, taken(self._ledger))
+            return []
+        except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
+            self._worker = None  # its LLMs send nothing more
+            await self._calls("fail", brief(exc), taken(self._ledger))
+            return []
+        kinds = [kind for _, (kind, _) in rows]
+        unfinished = rows if "unavailable" in kinds else None
+        failed = len(kinds) - kinds.count("evolved")
+        await self._calls("end", group, len(kinds), failed, taken(self._ledger), unfinished)
+        return [] if unfinished else [{"group": group, "records": json.dumps(rows)}]
 
 
 @dataclass(frozen=True)
@@ -61,20 +103,16 @@ class FinalRun:
 
     def digest(self) -> str:
         """Stands for all that is done with the rows. A replay is to look at all answers, so nothing is like it."""
-        digest = sha256(f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}".encode())
-        for path in sorted(PROMPT_FOLDER.rglob("*.txt")):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        settings = f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}"
+        prompts = b"".join(path.read_bytes() for path in sorted(PROMPT_FOLDER.rglob("*.txt")))
+        return sha256(settings.encode() + prompts).hexdigest()
 
 
 async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: Spool) -> None:
-    """Evolve all seeds on the cluster, and put what became of them on `rows`; `root` is the folder or URL of files.
-
-    Raises EndpointError where the cluster cannot go on, and what ends a run on one machine as well.
-    """
+    """Evolve all seeds on the cluster, and put what became of them on `rows`; `root` is the folder or URL of files."""
     config, root = run.config, root if is_url(root) else str(Path(root).absolute())
     groups = Groups(store_of(root), seeds, run.digest())
-    todo = {name for name, _ in groups.named()}
+    todo = {name for name, *_ in groups.named()}
     run.done(*groups.gather(todo, rows))
     coordinator = ray.remote(Coordinator).options(num_cpus=0, label_selector=this_node()).remote()
     journal, recording = (config.run_folder / JOURNAL).absolute(), config.replay and config.replay.absolute()
@@ -121,14 +159,15 @@ class _Passes:
         of_worker = (build, self._coordinator)
         running = _in_thread(pipeline, self._root, of_worker, workers, of_block, alone, config.longest_silence)
         try:
-            error = await self._watch(running, todo)
+            if error := await self._watch(running, todo):
+                await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else GRACE)
+                raise error
         except asyncio.CancelledError:
             await asked(self._coordinator.stop.remote(Interrupted("interrupted"), Ledger()))
-            await self._watch(running, todo, LAST_MOMENT)
+            await self._watch(running, todo, GRACE)
             raise
-        if error:
-            await self._watch(running, todo, HOMECOMING if isinstance(error, BudgetReached) else LAST_MOMENT)
-            raise error
+        finally:
+            await self._end(running)
         if fault := running.exception():
             log.warning("Ray Data gave up: %s", cause_of(fault))
         return fault and cause_of(fault)
@@ -148,23 +187,30 @@ class _Passes:
                 return error
             await asyncio.sleep(POLL)
 
+    async def _end(self, running: Future) -> None:
+        """Have Ray Data give up, as it does without workers: the end of its connection would end the process."""
+        limit = time.monotonic() + PATIENCE
+        while not running.done() and time.monotonic() < limit:
+            for worker in await asked(self._coordinator.workers.remote()):
+                ray.kill(worker)
+            await asyncio.sleep(POLL)
+
     def _reject(self, names: set[str]) -> None:
         """Groups that have taken their process down, or blocked it, also where nothing else was in it."""
-        for name, group in self._groups.named():
+        for name, group, _ in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
                 rows = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
-                key_of = self._run.config.row_key
-                self._groups.finish(name, [(key_of(row["id"], 1), ["eliminated", row]) for row in rows])
+                keyed = [(self._run.config.row_key(row["id"], 1), ["eliminated", row]) for row in rows]
+                self._groups.finish(name, keyed)
                 self._run.done(len(group), len(group))
 
 
 def workers_for(requests: int | None, groups: int) -> int:
     """The workers for the cluster as it is: one per node, more where a node's share of requests is large."""
     nodes = sum(node["Alive"] for node in ray.nodes())
-    cpus = int(ray.cluster_resources().get("CPU", 1))
-    workers = min(max(cpus, nodes), max(nodes, (requests or 0) // REQUESTS_AT_LEAST))
-    return min(workers, groups, requests or workers)
+    most = max(nodes, int(ray.cluster_resources().get("CPU", 1)))
+    return min(most, max(nodes, (requests or 0) // REQUESTS_AT_LEAST), groups, requests or groups)
 
 
 def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone: bool, silence: float) -> None:
@@ -174,7 +220,6 @@ def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what matters comes as an exception
     context = DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # what is missing in the end is tried again
     context.execution_no_progress_timeout_s = silence
     # A folder of this machine is read and written here, whether or not other nodes see it.
     here = {} if is_url(root) else {"num_cpus": 0, "label_selector": this_node()}

@@ -305,7 +305,7 @@ def extra_of(*words: str) -> dict:
     [
         (["extra.thinking.type=disabled"], {"thinking": {"type": "disabled"}}),
         (["extra.reasoning_effort=low", "extra.top_k=20"], {"reasoning_effort": "low", "top_k": 20}),
-        (['extra.chat_template_kwargs={"enable_thinking": false}'], {"chat_template_kwargs": {"enable_thinking": False}}),
+        (['extra.kwargs={"enable_thinking": false}'], {"kwargs": {"enable_thinking": False}}),
         (['model=m extra.a={"b": "c d"} extra.e=[1, 2] temperature=0'], {"a": {"b": "c d"}, "e": [1, 2]}),
         (['extra.a={"b": 1}', "extra.a.c=2"], {"a": {"b": 1, "c": 2}}),
         (["extra.a.c=2", 'extra.a={"b": 1}'], {"a": {"c": 2, "b": 1}}),

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.builders import HOSTILE, evolved, score, seed
+from utils import results
 from utils.errors import DataError
 from utils.results import (
     EVOLVED,
@@ -19,6 +20,7 @@ from utils.results import (
     replacing,
     result_records,
     set_aside_record,
+    write_parts,
     write_rows,
 )
 from utils.schema import (
@@ -34,6 +36,7 @@ from utils.schema import (
     failed,
     unscored,
 )
+from utils.storage import LocalFolder
 
 
 def outcome(trajectory: Trajectory, verdict=PASSED, finding=None, answer: str | None = "an answer") -> RowOutcome:
@@ -185,3 +188,34 @@ def test_a_line_of_the_methods_file():
         "selected": True,
     }
     json.dumps(record)
+
+
+def parts(path) -> list[list[dict]]:
+    return [read(part) for part in sorted(path.glob("*.parquet"))]
+
+
+def test_a_folder_of_files_holds_the_same_rows_in_order_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "PART", 4)
+    store = LocalFolder(tmp_path / "x.parquet")
+    write_parts(store, ROWS, EVOLVED)
+    found = parts(tmp_path / "x.parquet")
+    assert [row for part in found for row in part] == ROWS
+    assert {len(part) for part in found[:-1]} == {4}
+    assert len(store.names("")) == len(found) + 1
+    write_parts(store, ROWS[:1], EVOLVED)
+    assert parts(tmp_path / "x.parquet") == [ROWS[:1]]
+    assert store.names("") == ["_SUCCESS", "part-000000.parquet"]
+    write_parts(store, [], EVOLVED)
+    assert parts(tmp_path / "x.parquet") == [[]]  # with its columns, so that it can be loaded
+
+
+def test_a_folder_that_could_not_be_completed_is_not_marked_as_complete(tmp_path):
+    def breaks():
+        yield ROWS[0]
+        raise DataError("no more rows")
+
+    store = LocalFolder(tmp_path / "x.parquet")
+    write_parts(store, ROWS, EVOLVED)
+    with pytest.raises(DataError, match="no more rows"):
+        write_parts(store, breaks(), EVOLVED)
+    assert "_SUCCESS" not in store.names("")

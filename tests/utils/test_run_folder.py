@@ -192,6 +192,18 @@ def test_where_nothing_can_be_written_is_said_before_anything_costs(path):
     assert os.listdir("folder") == []
 
 
+def test_a_folder_takes_no_place_of_a_file_nor_a_file_that_of_a_folder():
+    Path("x.parquet").touch()
+    with pytest.raises(DataError, match=r"x\.parquet is a file, where --engine ray writes a folder"):
+        check_output(Path("x.parquet"), "--save-path", partitions=True)
+    check_output(Path("x.parquet"), "--save-path")
+    Path("x.parquet").unlink()
+    Path("x.parquet").mkdir()
+    check_output(Path("x.parquet"), "--save-path", partitions=True)
+    with pytest.raises(DataError, match="name a file"):
+        check_output(Path("x.parquet"), "--save-path")
+
+
 # --- Results in partitions ------------------------------------------------------------------------
 
 

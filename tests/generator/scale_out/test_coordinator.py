@@ -47,7 +47,7 @@ class Remote:
 
 def spent(calls: int) -> Ledger:
     ledger = Ledger()
-    ledger.stages["evolve"] = StageUse(calls, 1, 0, Usage(10, 5, 0), Decimal(calls))
+    ledger.stages["evolve"] = StageUse(calls, journaled=1, usage=Usage(10, 5, 0), cost=Decimal(calls))
     ledger.answered_by["m"][AnsweredBy("m-2026")] = calls
     ledger.retries = 2
     return ledger
@@ -134,9 +134,11 @@ def test_a_group_counts_once_however_often_it_ends_and_is_told_once():
 
 
 def test_keys_and_whether_there_is_a_budget_are_told_to_a_worker():
-    assert coordinator().enter() == ({"A_KEY": "secret"}, False)
-    assert coordinator(Ledger(max_calls=0)).enter() == ({"A_KEY": "secret"}, True)
-    assert coordinator(Ledger(max_cost=Decimal(1))).enter() == ({"A_KEY": "secret"}, True)
+    office = coordinator()
+    assert office.enter("worker") == ({"A_KEY": "secret"}, False)
+    assert office.workers() == ["worker"]
+    assert coordinator(Ledger(max_calls=0)).enter("worker") == ({"A_KEY": "secret"}, True)
+    assert coordinator(Ledger(max_cost=Decimal(1))).enter("worker") == ({"A_KEY": "secret"}, True)
 
 
 def test_what_is_taken_out_of_a_ledger_is_told_once():
@@ -147,15 +149,17 @@ def test_what_is_taken_out_of_a_ledger_is_told_once():
     assert (ledger.calls, ledger.retries, ledger.cost, ledger.answered_by) == (0, 0, 0, {})
 
 
-async def calling(ledger: Ledger, calls: int, completion: Completion | None = ANSWERED) -> int:
+async def calling(
+    ledger: Ledger, calls: int, completion: Completion | None = ANSWERED, config: LLMConfig = PRICED
+) -> int:
     """So many calls of one worker, as far as the budget goes; returns how many were let through."""
     for number in range(calls):
         try:
-            reserved = await ledger.admit(REQUEST, PRICED)
+            reserved = await ledger.admit(REQUEST, config)
         except BudgetReached:
             return number
         await asyncio.sleep(0)
-        ledger.settle(reserved, "evolve", completion, PRICED)
+        ledger.settle(reserved, REQUEST, completion, PRICED)
     return calls
 
 
@@ -175,10 +179,11 @@ def test_workers_share_one_budget_to_the_last_call(budget):
         office.call("budget", "reserve", "evolve", 100, 100, PRICED)
 
 
-def test_what_a_worker_that_died_had_under_way_stays_set_aside():
+def test_what_a_worker_that_died_had_under_way_stays_set_aside_and_is_not_waited_for_for_ever():
     async def working() -> None:
         await SharedLedger(Calls(Remote(office))).admit(REQUEST, PRICED)  # and is heard of no more
-        assert await calling(SharedLedger(Calls(Remote(office))), 20) == 9
+        impatient = PRICED.model_copy(update={"timeout": 0.2})
+        assert await calling(SharedLedger(Calls(Remote(office))), 20, config=impatient) == 9
 
     office = coordinator(Ledger(max_calls=10))
     asyncio.run(working())

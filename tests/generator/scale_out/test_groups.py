@@ -12,7 +12,7 @@ from generator.scale_out import groups as module
 from generator.scale_out.groups import SEEDS, Groups
 from tests.builders import seeds as seeds_of
 from utils.results import parquet_bytes, parquet_rows
-from utils.schema import SeedInstruction
+from utils.schema import Message, SeedInstruction
 from utils.spool import Spool
 from utils.storage import LocalFolder, Store
 
@@ -33,7 +33,7 @@ def groups(store: Store, count: int = 25, work: str = "work") -> Groups:
 
 
 def names(of: Groups) -> list[str]:
-    return [name for name, _ in of.named()]
+    return [name for name, *_ in of.named()]
 
 
 def write_rows(store: Store, file: str, *named: tuple[str, list[int]]) -> None:
@@ -47,13 +47,14 @@ def write_rows(store: Store, file: str, *named: tuple[str, list[int]]) -> None:
 
 def written(store: Store) -> dict[str, list[SeedInstruction]]:
     files = [parquet_rows(store.read(name)) for name in store.names("groups")]
-    return {row["group"]: SEEDS.validate_json(row["seeds"]) for file in files for row in file}
+    return {row["group"]: SEEDS.validate_python(json.loads(row["seeds"])) for file in files for row in file}
 
 
 def test_groups_are_those_of_row_order_and_come_back_as_they_were(store, monkeypatch):
     monkeypatch.setattr(module, "IN_A_FILE", 2)
     seeds = seeds_of(25)
-    seeds[3] = replace(seeds[3], text="한글 \n {x}", reference="r", extra={"system": "s", "turns": [{"role": "user"}]})
+    turns = (Message("system", "Be brief."), Message("user", "Who?"))
+    seeds[3] = replace(seeds[3], text="한글 \n {x}", reference="r", context=turns, extra={"n": [{"a": None}]})
     of = Groups(store, seeds, "work")
     of.write(set(names(of)))
     assert list(written(store).values()) == [seeds[:10], seeds[10:20], seeds[20:]]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -11,16 +12,14 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 
 from generator.scale_out import pipeline
 from generator.scale_out.coordinator import Coordinator
-from generator.scale_out.groups import SEEDS
-from generator.scale_out.pipeline import workers_for
-from generator.scale_out.worker import Evolver, GroupWorker
+from generator.scale_out.pipeline import Evolver, GroupWorker, workers_for
 from tests.builders import seeds as seeds_of
 from tests.generator.scale_out.test_coordinator import Remote
 from utils.errors import BudgetReached
 from utils.journal import Journal
 from utils.ledger import Ledger
 
-ROW = {"group": "x", "seeds": SEEDS.dump_json(seeds_of(2)).decode()}
+ROW = {"group": "x", "seeds": json.dumps([asdict(seed) for seed in seeds_of(2)])}
 
 
 @pytest.fixture
@@ -43,6 +42,7 @@ def given(office: Coordinator, work, monkeypatch, drained=None) -> list[dict]:
         return await Evolver(lambda journal, ledger: GroupWorker(work, drain), remote)(ROW)
 
     monkeypatch.setattr(pipeline.ray, "get", lambda answer: answer)
+    monkeypatch.setattr(pipeline.ray, "get_runtime_context", lambda: SimpleNamespace(current_actor="an actor"))
     return asyncio.run(calling())
 
 
