@@ -9,6 +9,7 @@ llm-config is another one.
 
 import hashlib
 import json
+import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,11 @@ from utils.errors import JournalError
 from utils.lines import lines_of
 from utils.schema import AnsweredBy, Completion, Failure, Message, Request, Sampling, Usage, as_extra
 
+log = logging.getLogger(__name__)
+
 APPLICATION_ID = 0x45766F4C  # "EvoL": tells our journal from any other SQLite file
 SCHEMA_VERSION = 2
+IN_USE = 1_000  # added to the version while a journal is open: one that is not closed has a `-wal` file beside it
 PATIENCE = 5.0  # seconds to wait for another program that holds the file
 LARGEST = 2**63 - 1  # what an SQLite integer holds
 SCHEMA = """
@@ -92,8 +96,9 @@ def _opened_for_writing(path: Path) -> sqlite3.Connection:
         db.execute("BEGIN IMMEDIATE")
         if db.execute("PRAGMA user_version").fetchone() == (1,):
             _upgrade(db)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + IN_USE}")
         db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the file itself says that it is in use
     except BaseException:
         db.close()
         raise
@@ -109,6 +114,8 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        self._seen: set[str] = set()  # llm-configs of answers, other than the present one
+        self._told = False
         try:
             if path is None:
                 self._db = sqlite3.connect(":memory:", isolation_level=None)
@@ -120,13 +127,20 @@ class Journal:
             raise self._error(exc) from exc
 
     def _verify(self, path: Path) -> None:
+        is_alone = not path.with_name(path.name + "-wal").exists()
         # Read-only: closing a connection that may write would change a file that is then found to be torn.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db:
             (application,) = db.execute("PRAGMA application_id").fetchone()
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION_ID:
                 raise JournalError(f"{path} is not a journal of this program; move it away or choose --save-path")
-            if not 1 <= version <= SCHEMA_VERSION:
+            if version == SCHEMA_VERSION + IN_USE and is_alone:
+                log.warning(
+                    "%s was in use when it was copied, and its -wal file is not beside it: the last answers may be "
+                    "missing; copy both files, or have them asked for again",
+                    path,
+                )
+            if not 1 <= version % IN_USE <= SCHEMA_VERSION:
                 raise JournalError(
                     f"{path} is of journal version {version}, and this program knows up to {SCHEMA_VERSION}; "
                     "use the newer program that wrote it, or start with --fresh"
@@ -162,9 +176,21 @@ class Journal:
         text, failure, limit_then, *tokens, reasoning, model, fingerprint, said, llm_config = row
         answered_by = AnsweredBy(model or "", fingerprint or "")
         completion = Completion(text, failure, Usage(*tokens), reasoning, answered_by, said)
+        if llm_config and llm_config != request.llm_config:
+            self._note_other(llm_config, request)
         if completion.failure in LASTING and (llm_config or "") != request.llm_config:
             return None
         return completion if still_right(completion, limit_then, request.sampling.max_tokens) else None
+
+    def _note_other(self, llm_config: str, request: Request) -> None:
+        """Tell once that answers come from another endpoint than the one which would be asked now."""
+        if llm_config in self._seen or not request.llm_config:
+            return
+        self._seen.add(llm_config)
+        then, now = (json.loads(text).get("base_url") for text in (llm_config, request.llm_config))
+        if then != now and not self._told:
+            self._told = True
+            log.warning("answers of %s in the journal came from %s, not from %s", request.model, then, now)
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         try:
@@ -202,6 +228,10 @@ class Journal:
         return self._db.execute("SELECT count(*) FROM completion").fetchone()[0]
 
     def close(self) -> None:
+        """Close the file, which then needs no other one beside it; a second call does nothing."""
+        with suppress(sqlite3.Error):  # a full disk: what is in the `-wal` file stays there
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
     def export(self, path: Path, settings: dict[str, Any] | None = None) -> int:

@@ -1,6 +1,7 @@
 """What the roles use: the journal first, then an endpoint; every completion is recorded before it is used."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from utils.errors import JournalError
 from utils.journal import request_key
 from utils.ledger import Ledger
 from utils.schema import Completion, Message, Request, Stage
+
+log = logging.getLogger(__name__)
 
 
 class LLM(Protocol):
@@ -116,6 +119,8 @@ class JournaledLLM:
         tasks = list(self._under_way.values())
         if not tasks:
             return
+        if seconds:
+            log.info("%d answers in flight are waited for, %g s at most", len(tasks), seconds)
         _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:
             task.cancel()
