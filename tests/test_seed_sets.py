@@ -80,8 +80,16 @@ def test_a_run_that_nothing_survives_ends_with_4_and_says_where_to_look(tmp_path
 def test_a_seed_set_is_not_replaced_by_its_result(tmp_path):
     write(tmp_path / "x.jsonl", {"instruction": "Why?"})
     ran = run(tmp_path, *AS_THEY_ARE, "--data-path", "x.jsonl", "--save-path", "./x.jsonl")
-    assert "--save-path is the seed set itself" in failed(ran, 2)
+    assert "x.jsonl would overwrite the file of --data-path" in failed(ran, 2)
 
 
 def test_an_encoding_that_does_not_exist_is_one_line(tmp_path):
     assert "--encoding: 'klingon' does not fit" in failed(run(tmp_path, "--offline", "--encoding", "klingon"), 2)
+
+
+def test_a_file_among_the_seeds_that_no_run_has_written_is_not_replaced(tmp_path):
+    write(tmp_path / "seeds.jsonl", {"instruction": "Why?"})
+    write(tmp_path / "x.jsonl", {"instruction": "How?"})
+    for path in ("*.jsonl", "."):
+        ran = run(tmp_path, *AS_THEY_ARE, "--data-path", path, "--save-path", "x.jsonl")
+        assert "x.jsonl would overwrite the file of --data-path" in failed(ran, 2)

@@ -149,8 +149,7 @@ def check_result(config: RunConfig) -> None:
 def seed_sources(config: RunConfig) -> list[SeedSource]:
     """The data set of the flags; offline and without one, the built-in examples, Korean first."""
     if config.data_path:
-        fields = [field for field in SeedSource.__dataclass_fields__ if field != "result"]
-        return [SeedSource(**{field: getattr(config, field) for field in fields}, result=config.save_path)]
+        return [SeedSource(**{field: getattr(config, field) for field in SeedSource.__dataclass_fields__})]
     return [SeedSource(str(EXAMPLES / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
 
 

@@ -242,8 +242,6 @@ class RunConfig(BaseModel):
             raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.result.name!r}")
         if self.data_path and self.explore:
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
-        if self.data_path and os.path.abspath(self.data_path) == os.path.abspath(self.save_path):
-            raise ValueError("--save-path is the seed set itself, which it would replace: name another file")
         if self.data_path and (holds_password(self.data_path) or _url_holds_secret(self.data_path)):
             raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
         if self.ray_address and "@" in self.ray_address:

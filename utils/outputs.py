@@ -8,7 +8,7 @@ from pathlib import Path
 
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.dataset import SeedSource
-from utils.dataset.files import files_of
+from utils.dataset.files import files_of, is_of_run_here
 from utils.each import Each, in_silence
 from utils.errors import DataError
 from utils.results import Columns, evolved_records
@@ -53,7 +53,7 @@ def _read(config: RunConfig) -> Iterator[tuple[str, Path]]:
     """The files of this machine that a run reads, and what they are named by."""
     if config.data_path and not is_url(config.data_path):
         with suppress(DataError):  # which says itself what is wrong
-            source = SeedSource(os.path.expanduser(config.data_path), result=config.save_path)
+            source = SeedSource(os.path.expanduser(config.data_path))
             yield from (("--data-path", Path(file.path)) for file in files_of(source))
     for name in (config.method, *config.compare):
         if name not in ("auto", EVOL_INSTRUCT):
@@ -69,7 +69,10 @@ def _same(path: Path, other: Path) -> bool:
         return True
     if not (path.exists() and other.exists()):
         return False
-    return path.samefile(other) or (other.is_dir() and path.resolve().is_relative_to(other.resolve()))
+    if path.samefile(other):
+        return True
+    inside = other.is_dir() and path.resolve().is_relative_to(other.resolve())
+    return inside and not is_of_run_here(str(path))  # which is not read
 
 
 async def write_outputs(

@@ -185,10 +185,9 @@ def test_a_readme_that_describes_a_folder_is_followed(read):
 
 
 def with_results(folder: Path) -> None:
-    """A result with its export and run folder, a folder of partitions, hidden files, and an old result without."""
+    """A result with its export and run folder, a folder of partitions, and hidden files."""
     made = {"out.jsonl": 1, "out.messages.jsonl": 2, "out.run/rejects.jsonl": 3, "out.run/earlier/1/out.jsonl": 4}
-    made |= {"cluster.parquet/part-0.jsonl": 5, ".out.jsonl.tmp": 6, ".hidden.jsonl": 7, "own.jsonl": 8}
-    made |= {"own.alpaca.jsonl": 9}
+    made |= {"cluster.parquet/part-0.jsonl": 5, ".out.jsonl.tmp": 6, ".hidden.jsonl": 7}
     for name, number in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(lines([{"instruction": f"made by a run {number}"}]))
@@ -206,7 +205,7 @@ def test_what_runs_have_written_is_not_read_and_told(tmp_path, read, path, caplo
     folder.mkdir()
     with_results(folder)
     with caplog.at_level(logging.INFO, "utils.dataset"):
-        texts = [text for text, _ in read({}, f"d/{path}", result=str(folder / "own.jsonl"))]
+        texts = [text for text, _ in read({}, f"d/{path}")]
     assert texts == ["Mine.", *(text for text, _ in BOTH)]
     [told] = [line for line in caplog.messages if line.startswith("not read, as runs have written them")]
     assert "out.jsonl" in told

@@ -129,13 +129,13 @@ def files_of(source: SeedSource) -> list[File]:
         found = [data_path]
     else:
         fits = [path for path in glob.glob(data_path, recursive=True) if Path(path).is_file()]
-        found = without_results(sorted(fits), source, _is_run_here)
+        found = without_results(sorted(fits), is_run_here)
     if not found:
         raise DataError(f"no file fits {data_path}: check --data-path")
     return [File(path, path) for path in found]
 
 
-def files_in(folder: str, source: SeedSource) -> list[str]:
+def files_in(folder: str) -> list[str]:
     """The data files in a folder and below, as paths in it, in the order of their names; the others are told."""
     names = sorted(
         os.path.relpath(os.path.join(place, name), folder) for place, _, files in os.walk(folder) for name in files
@@ -143,7 +143,7 @@ def files_in(folder: str, source: SeedSource) -> list[str]:
     meant = [name for name in names if is_data(name)]
     if skipped := [name for name in names if name not in set(meant) and not _is_hidden(name)]:
         log.info("not read, as they are no data files: %s", _some(skipped))
-    kept = set(without_results([os.path.join(folder, name) for name in meant], source, _is_run_here))
+    kept = set(without_results([os.path.join(folder, name) for name in meant], is_run_here))
     return [name for name in meant if os.path.join(folder, name) in kept]
 
 
@@ -172,7 +172,7 @@ def _in_object_store(source: SeedSource) -> list[str]:
     inside = sorted(info.path.removeprefix(f"{root}/") for info in infos if info.type == FileType.File)
     fits = _pattern(address[len(base) + 1 :]).fullmatch if wild else is_data
     folders = {str(folder) for name in inside for folder in PurePosixPath(name).parents}
-    meant = without_results([name for name in inside if fits(name)], source, folders.__contains__, base)
+    meant = without_results([name for name in inside if fits(name)], folders.__contains__)
     return [f"{base}/{name}{question}{query}" for name in meant]
 
 
@@ -195,26 +195,15 @@ def _pattern(wild: str) -> re.Pattern[str]:
 # --- What runs have written is no seed set ---------------------------------------------------------
 
 
-def without_results(
-    paths: list[str], source: SeedSource, is_run: Callable[[str], bool], base: str | None = None
-) -> list[str]:
+def without_results(paths: list[str], is_run: Callable[[str], bool]) -> list[str]:
     """`paths` without results, their exports and what lies in run folders; those are told in one line.
 
-    `is_run` says whether a path is that of a run folder, `base` is the URL that paths are relative to.
+    `is_run` says whether a path is that of a run folder. A result whose run folder is gone counts as anybody's file.
     """
-    own = _own_paths(source.result, base)
-    ours = [path for path in paths if (path if base else os.path.abspath(path)) in own or _of_run(path, is_run)]
+    ours = [path for path in paths if _of_run(path, is_run)]
     if ours:
         log.info("not read, as runs have written them: %s", _some(ours))
     return [path for path in paths if path not in set(ours)]
-
-
-def _own_paths(result: str | None, base: str | None) -> set[str]:
-    """The result of this very run and its exports, which may be there without a run folder."""
-    if result is None or (base is not None) != is_url(result):
-        return set()
-    path = PurePosixPath(result.removeprefix(f"{base}/") if base else os.path.abspath(result))
-    return {str(path), *(str(path.with_name(f"{path.stem}{shape}{path.suffix}")) for shape in SHAPES)}
 
 
 def _of_run(path: str, is_run: Callable[[str], bool]) -> bool:
@@ -228,7 +217,13 @@ def _of_run(path: str, is_run: Callable[[str], bool]) -> bool:
     return False
 
 
-def _is_run_here(path: str) -> bool:
+def is_of_run_here(path: str) -> bool:
+    """Whether a run has written a file of this machine: a result, an export, or what lies in a run folder."""
+    return _of_run(os.path.abspath(path), is_run_here)
+
+
+def is_run_here(path: str) -> bool:
+    """Whether a path of this machine is that of a run folder."""
     return any(Path(path, name).is_file() for name in ("config.json", "journal.sqlite"))
 
 

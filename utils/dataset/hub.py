@@ -64,7 +64,7 @@ def folder_splits(source: SeedSource) -> Splits:
 
 
 def _folder_splits(source: SeedSource, folder: str) -> Splits:
-    inside = files_in(folder, source)
+    inside = files_in(folder)
     try:
         described = DESCRIBED.search(Path(folder, "README.md").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -83,7 +83,7 @@ def _without_results(source: SeedSource, splits: Splits, inside: list[str]) -> S
     """The files of a Hub data set, to which somebody may have uploaded a run folder and all; `inside` are all names."""
     names = [file.shown for files in splits.values() for file in files]
     folders = {f"{source.data_path}/{folder}" for name in inside for folder in PurePosixPath(name).parents}
-    kept = set(without_results(names, source, folders.__contains__))
+    kept = set(without_results(names, folders.__contains__))
     return {split: [file for file in files if file.shown in kept] for split, files in splits.items()}
 
 

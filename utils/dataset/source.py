@@ -19,8 +19,7 @@ class SeedSource:
     """Where seeds come from, as the flags say it; None stands for the default.
 
     `data_path` is a file, a folder, a glob, any of these in an object store (a URL), or a Hub data set. The columns
-    default to those of the conventions, the split to `train`, else the only one. `keep_columns` are passed through;
-    `result` is the file that the run writes, which is no seed set of its own.
+    default to those of the conventions, the split to `train`, else the only one. `keep_columns` are passed through.
     """
 
     data_path: str
@@ -32,7 +31,6 @@ class SeedSource:
     turn: Literal["last", "first", "all"] = "last"
     keep_columns: tuple[str, ...] = ()
     encoding: str | None = None
-    result: str | None = None
 
     @property
     def named(self) -> dict[str, str]:
