@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import OFFLINE, SEEDS, SMALL, Ran, failed, finish, run, served, start
-from tests.fakes import Act, MisbehavingServer, Received, dead_url, refused
+from tests.fakes import EMPTY_BODY, Act, MisbehavingServer, Received, dead_url, refused
 from tests.offline_server import offline_reply
 
 FILES = {
@@ -137,7 +137,7 @@ def test_the_default_key_goes_to_no_other_host(tmp_path):
     [
         (refused(401, "wrong key"), ["key", "401"]),
         (refused(404, "no such model", "model_not_found"), ["'served'", "model"]),
-        (refused(429, "You exceeded your quota", "insufficient_quota"), ["quota"]),
+        (refused(402, "Insufficient Balance"), ["quota"]),
     ],
 )
 def test_an_endpoint_that_refuses_stops_the_run_at_once(tmp_path, act, words):
@@ -154,7 +154,7 @@ def test_a_closed_port_is_unreachable(tmp_path):
 
 
 def test_a_run_without_a_single_answer_is_exit_code_3_and_keeps_nothing_as_answered(tmp_path):
-    replies: list[Act] = [refused(500)] * 12
+    replies: list[Act] = [EMPTY_BODY] * 12
     with MisbehavingServer(lambda request: replies.pop() if replies else offline_reply(request)) as server:
         flags = (*served(server.url, "max_retries=0"), "--max-steps", "0")
         ran = run(tmp_path, *flags)

@@ -241,7 +241,7 @@ def test_a_key_reaches_no_output_and_no_file(tmp_path, status):
     said = refused(status, f"Incorrect API key provided: {KEY}. Header was: Bearer {KEY}")
     with MisbehavingServer(offline_reply if status == 200 else lambda _: said) as server:
         (tmp_path / ".env").write_text(f"MY_LLM_KEY={KEY}\n", encoding="utf-8")
-        flags = served(server.url, "api_key_env=MY_LLM_KEY", "max_retries=0")
+        flags = served(server.url, "api_key_env=MY_LLM_KEY", "max_retries=0", "outage_minutes=0.02")
         ran = run(tmp_path, *flags, "--save-path", "x.json", "--log-level", "debug", "--export-journal", "j.jsonl")
     (tmp_path / ".env").unlink()
     assert ran.code == (0 if status == 200 else 3)

@@ -260,11 +260,28 @@ _REASONS = {
     ),
     "content_filter": (
         ("Content filter", "콘텐츠 필터"),
-        ("The server's content filter stopped the reply.", "서버의 콘텐츠 필터가 응답을 막았습니다."),
+        (
+            "The server's content filter stopped the request or the reply.",
+            "서버의 콘텐츠 필터가 요청이나 응답을 막았습니다.",
+        ),
+    ),
+    "rejected": (
+        ("Refused by the server", "서버가 거부함"),
+        (
+            "The server refused the request; its words are in rejects.jsonl.",
+            "서버가 요청을 거부했습니다. 서버의 말은 rejects.jsonl에 있습니다.",
+        ),
+    ),
+    "too_long": (
+        ("Too long", "너무 긺"),
+        ("The server found the request longer than its context.", "요청이 서버의 컨텍스트보다 깁니다."),
     ),
     "empty": (
         ("Empty", "비어 있음"),
-        ("There is no text, or none with a word of its own.", "내용이 없거나 뜻 있는 낱말이 없습니다."),
+        (
+            "There is no text, or none with a word of its own, or only thoughts.",
+            "내용이 없거나, 뜻 있는 낱말이 없거나, 생각뿐입니다.",
+        ),
     ),
     "broken_characters": (
         ("Broken characters", "깨진 글자"),
