@@ -146,6 +146,7 @@ class Gate:
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._closed: Exception | None = None
+        self._pauses: set[asyncio.Future[None]] = set()
         self.in_flight = 0
 
     def close(self, why: Exception) -> None:
@@ -156,6 +157,20 @@ class Gate:
                 if not future.done():
                     future.set_exception(self._closed)
         self._waiting.clear()
+        for pause in self._pauses:
+            pause.cancel()
+
+    async def pause(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Sleep, at most until the gate is closed. Raises what it was closed with."""
+        self.check()
+        pause = asyncio.ensure_future(sleep(seconds))
+        self._pauses.add(pause)
+        try:
+            await asyncio.wait((pause,))
+        finally:
+            self._pauses.discard(pause)
+            pause.cancel()
+        self.check()
 
     def check(self) -> None:
         """Raises what the gate was closed with."""

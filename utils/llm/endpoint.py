@@ -108,7 +108,7 @@ class OpenAIEndpoint:
 
         attempts = _Attempts(self._config.max_retries, self._health, self._refusals)
         retrying = AsyncRetrying(
-            sleep=self._sleep,
+            sleep=self._pause,
             stop=lambda _: attempts.used_up or self._health.gives_up(self._under_way),
             wait=attempts.wait,
             retry=retry_if_exception_type(Fault),
@@ -128,13 +128,16 @@ class OpenAIEndpoint:
             attempts.end()
             self._ledger.retries += attempts.in_vain
 
+    async def _pause(self, seconds: float) -> None:
+        await self._gate.pause(seconds, self._sleep)
+
     async def _attempt(self, request: Request, attempts: "_Attempts") -> Completion:
         """Ask once; while the endpoint is down only one request at a time, after a pause, and the others wait."""
         try:
             if self._health.down:
                 async with self._probing:
                     if self._health.down:
-                        await self._sleep(self._health.pause)
+                        await self._pause(self._health.pause)
                         return await self._through_gate(request, probing=True)
             return await self._through_gate(request)
         except Fault as fault:
