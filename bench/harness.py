@@ -30,11 +30,14 @@ class Server:
 
 
 @contextmanager
-def server(median: float = 0.2, sigma: float = 0.8, draw: int = 0, fault: float = 0.0) -> Iterator[Server]:
+def server(
+    median: float = 0.2, sigma: float = 0.8, draw: int = 0, fault: float = 0.0, spread: float = 0.0
+) -> Iterator[Server]:
     """A bench server on a free loopback port; ended with the block."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
         flags = ["--median", str(median), "--sigma", str(sigma), "--draw", str(draw), "--fault", str(fault)]
+        flags += ["--spread", str(spread)]
         process = subprocess.Popen([sys.executable, "-m", "bench.server", str(port_file), *flags], cwd=ROOT)
         try:
             while not port_file.exists():

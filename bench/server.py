@@ -1,6 +1,6 @@
 """A loopback OpenAI-compatible server with log-normal latency and injected faults.
 
-    python -m bench.server PORT_FILE [--median 0.2 --sigma 0.8 --draw 0 --fault 0.0]
+    python -m bench.server PORT_FILE [--median 0.2 --sigma 0.8 --draw 0 --fault 0.0 --spread 0.0]
 
 Latency is drawn from the request itself, so that a request takes as long in every run of one `--draw`.
 GET /stats tells the sum of all latencies served, the number of requests, and the most in flight:
@@ -25,9 +25,9 @@ FAULTS = ("500", "reset", "429", "malformed", "empty", "length")
 class Bench:
     """Answers each stage as a well-behaved LLM would, after a latency, with faults now and then."""
 
-    def __init__(self, median: float, sigma: float, draw: int, fault: float) -> None:
-        self.median, self.sigma, self.draw, self.fault = median, sigma, draw, fault
-        self.stats = {"requests": 0, "latency": 0.0, "in_flight": 0, "most": 0, "faults": 0}
+    def __init__(self, median: float, sigma: float, draw: int, fault: float, spread: float) -> None:
+        self.median, self.sigma, self.draw, self.fault, self.spread = median, sigma, draw, fault, spread
+        self.stats = {"requests": 0, "latency": 0.0, "in_flight": 0, "most": 0, "faults": 0, "in": 0, "out": 0}
         self._asked: dict[bytes, int] = {}
 
     def latency(self, random: Random) -> float:
@@ -46,7 +46,7 @@ class Bench:
             if seconds := self.latency(random):
                 stats["latency"] += seconds
                 await asyncio.sleep(seconds)
-            return self._reply(request, json.loads(raw), self._fault(random.random()))
+            return self._reply(request, json.loads(raw), self._fault(random.random()), random)
         finally:
             stats["in_flight"] -= 1
 
@@ -54,7 +54,7 @@ class Bench:
         """The kind of fault that strikes, each with the same share of all requests."""
         return FAULTS[int(chance / self.fault)] if chance < self.fault * len(FAULTS) * 0.999999 else None
 
-    def _reply(self, request: web.Request, body: dict, kind: str | None) -> web.StreamResponse:
+    def _reply(self, request: web.Request, body: dict, kind: str | None, random: Random) -> web.StreamResponse:
         self.stats["faults"] += kind is not None
         if kind == "reset":
             if request.transport:  # else the client has gone already
@@ -70,7 +70,12 @@ class Bench:
         )
         reason = "length" if kind == "length" else "stop"
         message = {"role": "assistant", "content": text}
-        usage = {"prompt_tokens": len(str(body)) // 4, "completion_tokens": len(text) // 4}
+        written = len(text) // 4
+        if self.spread:  # as a model that thinks for longer or shorter before it answers
+            written += int(500 * random.lognormvariate(0, self.spread))
+        usage = {"prompt_tokens": len(str(body)) // 4, "completion_tokens": written}
+        self.stats["in"] += usage["prompt_tokens"]
+        self.stats["out"] += usage["completion_tokens"]
         choice = {"index": 0, "finish_reason": reason, "message": message}
         return web.json_response({"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage})
 
@@ -87,7 +92,7 @@ def completion(stage: str, prompt: str) -> str:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    bench = Bench(options.median, options.sigma, options.draw, options.fault)
+    bench = Bench(options.median, options.sigma, options.draw, options.fault, options.spread)
     app = web.Application(client_max_size=64 << 20)
     app.router.add_post("/v1/chat/completions", bench.answer)
 
@@ -113,6 +118,7 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=0.8)
     parser.add_argument("--draw", type=int, default=0)
     parser.add_argument("--fault", type=float, default=0.0, help="share of each kind of fault")
+    parser.add_argument("--spread", type=float, default=0.0, help="sigma of the tokens thought per reply; 0: none")
     asyncio.run(serve(parser.parse_args()))
 
 
