@@ -63,6 +63,7 @@ from utils.schema import (
 )
 from utils.spool import Spool
 from utils.storage import store_of
+from utils.streams import say
 from utils.summary import Summary, as_text, changes, rate_text, summarize
 from utils.tally import Finished
 from validator import (
@@ -214,9 +215,9 @@ async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Sp
     if config.max_overlap < 1 and config.engine == "ray":
         from generator.scale_out import drop_near_copies
 
-        await drop_near_copies(rows, seeds, config.max_overlap)
+        await drop_near_copies(rows, seeds, config.max_overlap, kit.display.each)
     elif config.max_overlap < 1:
-        set_near_copies_aside(rows, seeds, config.max_overlap)
+        set_near_copies_aside(rows, seeds, config.max_overlap, kit.display.each)
     return Finished.on(rows)
 
 
@@ -346,14 +347,16 @@ async def run(kit: Kit, seeds: SeedSet, folder: Folder, rows: Spool, started: fl
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
     finished = await generate(kit, seeds, learned.methods, rows, folder)
-    columns = result_columns(seeds)
-    evolved = result_records(finished.evolved(), columns)
+    columns, each, tally = result_columns(seeds), kit.display.each, finished.tally
+    kept = tally.by_reason("evolved").total()
+    evolved = each("writing: rows", result_records(finished.evolved(), columns), kept)
+    lost = each("writing: rejects", finished.rejected(), tally.rows.total() - kept)
     if config.in_partitions:
         write_parts(store_of(config.on_store(folder.result)), evolved, columns)
-        write_parts(store_of(config.on_store(folder.path / "rejects")), finished.rejected(), REJECTED)
+        write_parts(store_of(config.on_store(folder.path / "rejects")), lost, REJECTED)
     else:
-        write_rows(folder.result, evolved, columns)
-        folder.write_lines("rejects.jsonl", finished.rejected())
+        write_rows(folder.result, evolved, columns, through_link=True)
+        folder.write_lines("rejects.jsonl", lost)
     if config.tag:
         folder.write("tags.json", await tag_samples(kit, rows))
     summary = summarize(finished.tally, learned.methods, learned.history, kit.ledger, time.monotonic() - started)
@@ -407,7 +410,7 @@ async def explored(kit: Kit, folder: RunFolder) -> list[SeedSource]:
     others = [tree for tree in known if tree.domain not in {tree.domain for tree in trees}]
     folder.write(TREES, "".join(tree_to_json(tree) + "\n" for tree in (*trees, *others)))
     for tree in trees:
-        print(render(tree))
+        say(render(tree))
     folder.write_lines("seeds.jsonl", seed_records(trees))
     if not any(seed_records(trees)):
         raise EndpointError("exploring brought no instructions; see run.log, then run again")
@@ -434,7 +437,9 @@ async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, 
         async with open_kit(of_one, folder, spent.remaining()) as kit:
             with Spool(scratch / "compared.sqlite") as rows:
                 ran = await run(kit, seeds, place, rows, time.monotonic())
-                measures = measure_run(record for _, record in rows.items())
+                each = kit.display.each
+                records = (record for _, record in each("measuring: rows", rows.items(), len(rows)))
+                measures = measure_run(records, each=each)
         spent.add(kit.ledger)
         compared.append(Compared(method=of_one.method, summary=ran.summary, measures=measures))
     folder.write("compare.json", write_comparison(compared))
@@ -457,7 +462,8 @@ async def work(
             with Spool(scratch / "rows.sqlite") as rows:
                 ran = await run(kit, seeds, folder, rows, started)
                 methods = ran.learned.methods
-                await write_outputs(config, folder, ran.finished, result_columns(seeds), ran.summary, methods)
+                columns, each = result_columns(seeds), kit.display.each
+                await write_outputs(config, folder, ran.finished, columns, ran.summary, methods, each)
     text = as_text(ran.summary, ran.learned.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary

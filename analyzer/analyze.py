@@ -47,7 +47,7 @@ async def _ask(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> li
         log.warning("an analysis was cut: raise max_tokens of --optim-llm-config, or the server's context")
     if completion.text:
         return [(question, completion.text)]
-    if completion.failure not in IN_HALVES:
+    if completion.failure not in IN_HALVES or not cases:
         return []
     if len(cases) == 1:
         row = cases[0][1][0].seed.id

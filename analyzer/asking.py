@@ -36,9 +36,11 @@ async def ask_about(
         told = read(completion.text, max(missing))
         found |= {case_id: told[case_id] for case_id in missing if case_id in told}
         if completion.failure in IN_HALVES and not told:
-            if len(missing) == 1:
-                why = f"{completion.failure}: {completion.said or 'the reply was cut before it could be read'}"
+            why = f"{completion.failure}: {completion.said or 'the reply was cut before it could be read'}"
+            if len(missing) == 1 and completion.refused:
                 break
+            if len(missing) == 1:
+                continue
             half = len(missing) // 2
             halves = await together(*(ask_about(part, ask, read, tries) for part in (missing[:half], missing[half:])))
             return found | halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]

@@ -12,6 +12,7 @@ from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajector
 
 __all__ = ["CheckRewrite", "Choose", "evolve", "initial_method", "method_from_file", "operation", "six_operations"]
 
+LONGEST_METHOD = 100_000  # characters
 Choose = Callable[[SeedInstruction, int], Method]  # which method rewrites this seed in this round (from 1)
 CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of the rule that it breaks
 
@@ -24,9 +25,12 @@ def initial_method() -> Method:
 def method_from_file(path: Path) -> Method:
     """A method learned earlier or written by hand: `best_method.txt` of a run folder, say. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_METHOD + 1).strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"--method: cannot read {path} ({exc}); give auto or the path of a method file") from exc
+    if len(text) > LONGEST_METHOD:
+        raise ConfigError(f"--method: {path} is too long for a method; give auto or the path of a method file")
     if not text:
         raise ConfigError(f"--method: {path} is empty; give auto or the path of a method file")
     return Method(text, origin="file")

@@ -17,7 +17,7 @@ SMALL = (
     "--no-report",  # its language models take over a second to load
 )
 OFFLINE = ("--offline", "--data-path", str(SEEDS), *SMALL)
-TIMEOUT = 60
+TIMEOUT = 300  # seconds, against hanging alone: no test may depend on how fast the machine is
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import OFFLINE, PROJECT, SEEDS, Ran, environment, failed, run, served
+from tests.command import OFFLINE, PROJECT, SEEDS, TIMEOUT, Ran, environment, failed, run, served
 from tests.fakes import MisbehavingServer, refused
 from tests.offline_server import offline_reply
 
@@ -210,7 +210,7 @@ def test_fresh_is_the_way_out_of_a_broken_run_folder(again, broken):
 
 
 def test_a_replay_of_an_exported_journal_gives_the_identical_result(again):
-    ran = run(again, "--replay", "journal.jsonl", "--save-path", "y.json", "--no-report")
+    ran = run(again, "--replay", "journal.jsonl", "--data-path", SEEDS, "--save-path", "y.json", "--no-report")
     assert ran.code == 0, ran.err
     for name in ("{}.json", "{}.run/methods.jsonl", "{}.run/rejects.jsonl"):
         assert (again / name.format("y")).read_bytes() == (again / name.format("x")).read_bytes()
@@ -221,14 +221,16 @@ def test_a_replay_that_lacks_an_answer_is_an_error(again):
     lines = (again / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line).get("stage") != "analyze"]
     (again / "less.jsonl").write_text("".join(kept), encoding="utf-8")
-    assert "analyze" in failed(run(again, "--replay", "less.jsonl", "--save-path", "y.json"), 2)
+    assert "analyze" in failed(run(again, "--replay", "less.jsonl", "--data-path", SEEDS, "--save-path", "y.json"), 2)
     assert not (again / "y.json").exists()
 
 
 def test_a_replay_uses_the_recording_alone(again):
     with (again / "journal.jsonl").open(encoding="utf-8") as file:
         (again / "settings.jsonl").write_text(file.readline(), encoding="utf-8")
-    assert "evolve" in failed(run(again, "--replay", "settings.jsonl", "--save-path", "x.json"), 2)
+    assert "evolve" in failed(
+        run(again, "--replay", "settings.jsonl", "--data-path", SEEDS, "--save-path", "x.json"), 2
+    )
 
 
 # --- Secrets ---------------------------------------------------------------------------------------
@@ -262,7 +264,9 @@ def test_a_key_in_the_wrong_place_is_not_repeated(tmp_path, word):
 def sh(script: Path, folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     env = environment()
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    return subprocess.run(["sh", str(script), *argv], cwd=folder, env=env, text=True, capture_output=True, timeout=60)
+    return subprocess.run(
+        ["sh", str(script), *argv], cwd=folder, env=env, text=True, capture_output=True, timeout=TIMEOUT
+    )
 
 
 def test_main_sh_works_from_any_folder_and_in_a_path_with_spaces(tmp_path, done):

@@ -29,8 +29,12 @@ from pydantic import (
 )
 
 from utils.errors import ConfigError, EndpointError
+from utils.logs import complain, writes_json
+from utils.recording import as_recorded
 from utils.schema import Sampling, as_extra
+from utils.shown import holds_key, holds_secret_field, names_secret, value_shown
 from utils.storage import holds_password, is_url
+from utils.streams import say
 
 EVOL_INSTRUCT = "evol-instruct"
 DEEPSEEK_URL = "https://api.deepseek.com"
@@ -48,6 +52,22 @@ STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE
 ONE_URL = r"https?://[^\s/?#@,]+([/?#][^\s,]*)?"
 
 
+def _no_key(name: str) -> str:
+    if len(name) >= 12 and "_" not in name and any(map(str.isdigit, name)) and name not in os.environ:
+        raise ValueError("a key in the place of its variable's name")
+    return name
+
+
+def _url_holds_secret(path: str) -> bool:
+    return is_url(path) and holds_secret_field(path)
+
+
+def _without_key(urls: str) -> str:
+    if holds_secret_field(urls):
+        raise ValueError("a URL with a key")
+    return urls
+
+
 class LLMConfig(BaseModel):
     """One of the two `--*-llm-config` flags."""
 
@@ -55,8 +75,8 @@ class LLMConfig(BaseModel):
 
     model: Annotated[str, Field(min_length=1)] = DEEPSEEK_MODEL
     # Given more than once, or with commas: several servers of one model.
-    base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$")] = DEEPSEEK_URL
-    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$"), AfterValidator(_without_key)] = DEEPSEEK_URL
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_no_key)] | None = None
     # "none" sends the field not at all, for models that reject it; unset means the stage's own default.
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["none"] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | Literal["none"] | None = None
@@ -123,7 +143,8 @@ class LLMConfig(BaseModel):
                 f"which key is for {hosts[0]}? Name its variable: api_key_env=NAME, or api_key_env=none"
             )
         if not key and (self.api_key_env or not local):
-            raise EndpointError(f"no API key: set {name} in the environment or in .env, or try --offline")
+            empty = f" ({name} is empty)" if name in os.environ else ""
+            raise EndpointError(f"no API key{empty}: set {name} in the environment or in .env, or try --offline")
         return key or "none"
 
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
@@ -223,8 +244,10 @@ class RunConfig(BaseModel):
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
         if self.data_path and os.path.abspath(self.data_path) == os.path.abspath(self.save_path):
             raise ValueError("--save-path is the seed set itself, which it would replace: name another file")
-        if self.data_path and holds_password(self.data_path):
+        if self.data_path and (holds_password(self.data_path) or _url_holds_secret(self.data_path)):
             raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
+        if self.ray_address and "@" in self.ray_address:
+            raise ValueError("--ray-address is HOST:PORT, without user or password")
         if not self.data_path and not self.explore and not self.offline:
             raise ValueError("--data-path is missing: a Hugging Face data set or a local file; or try --offline")
         if self.reasoning and not self.export:
@@ -306,10 +329,14 @@ class RunConfig(BaseModel):
         return max(600.0, *(6 * llm.timeout + 60 * llm.outage_minutes for llm in llms))
 
     @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The environment variables that hold the keys of both LLMs."""
+        return tuple(c.api_key_env or DEEPSEEK_KEY for c in (self.evol_llm_config, self.optim_llm_config))
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that other machines need: keys of both LLMs, and what opens the Hub."""
-        keys = (config.api_key_env or DEEPSEEK_KEY for config in (self.evol_llm_config, self.optim_llm_config))
-        return (*keys, "MY_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT")
+        return (*self.key_variables, "MY_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT")
 
     def for_worker(self, workers: int, requests: int | None) -> "RunConfig":
         """The configuration of one of so many workers: its share of requests in flight and of all rates."""
@@ -340,14 +367,44 @@ LLM_HOW_REACHED = {
     "service_tier",
 }
 LLM_HOW_NOT_WHAT = {*LLM_HOW_REACHED, "api_key_env", "max_tokens_field"}
+# The settings that a replay takes from its recording, and of an llm-config the keys.
+FROM_RECORDINGS = {
+    **{name: () for name in RunConfig.model_fields if name not in HOW_NOT_WHAT},
+    **dict.fromkeys(LLM_FLAGS, tuple(LLMConfig.model_fields.keys() - LLM_HOW_NOT_WHAT - {"base_url"})),
+}
+
+
+_VALUE = re.compile(r" '.*'")  # as argparse repeats one
+KEYS_BELONG = (
+    "keys belong into the environment or into .env, as DEEPSEEK_API_KEY or MY_HF_TOKEN; "
+    "api_key_env=NAME in the llm-config names another variable"
+)
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose last line on stderr is `error: …`, as the contract of this program wants it."""
+    """argparse whose last line on stderr is `error: …`, as the contract of this program wants it.
+
+    No value is repeated there: who mistakes a flag may have given it a key.
+    """
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(2, f"error: {' '.join(message.split())}; see --help\n")
+        if not writes_json():
+            self.print_usage(sys.stderr)
+        complain(f"{re.sub(_VALUE, '', ' '.join(message.split()))}; see --help")
+        self.exit(2)
+
+    def parse_args(self, args: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        options, unknown = self.parse_known_args(args)
+        for word in unknown:
+            flag = word.partition("=")[0]
+            if re.fullmatch(r"--?[a-z][a-z_-]{1,30}", flag):
+                self.error(f"unknown flag {flag}" + (f": {KEYS_BELONG}" if names_secret(flag) else ""))
+        if unknown:
+            self.error("a word belongs to no flag: quote a text with blanks, and a pattern with stars")
+        return options
+
+    def print_help(self, file: Any = None) -> None:
+        say(self.format_help().rstrip("\n"))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -475,6 +532,8 @@ def _words(text: str) -> Iterator[str]:
 def _set_extra(flag: str, extra: dict[str, Any], key: str, text: str) -> None:
     """Set what `extra.a.b=text` names, JSON if it is JSON. Raises ConfigError where it cannot be meant."""
     *outer, last = names = key.removeprefix(EXTRA).split(".")
+    if any(map(names_secret, names)):
+        raise ConfigError(f"{flag}: a field of a request that holds a key: {KEYS_BELONG}")
     if "" in names:
         raise ConfigError(f"{flag}: {key} has an empty name; write {EXTRA}NAME=VALUE")
     if names[0] in HAVE_A_KEY:
@@ -512,8 +571,8 @@ def _json_or_text(flag: str, key: str, text: str) -> Any:
 
 # What is wrong with values that may hold a secret, which must not be repeated.
 IN_OTHER_WORDS = {
-    "api_key_env": "give the name of the environment variable that holds the key, not the key itself",
-    "base_url": "give http:// or https://, host and path, without a user or password",
+    "api_key_env": f"give the name of the environment variable that holds the key, not the key itself: {KEYS_BELONG}",
+    "base_url": f"give http:// or https://, host and path, without user, password or key: {KEYS_BELONG}",
 }
 
 
@@ -527,12 +586,33 @@ def _one_line(exc: ValidationError) -> str:
     flag = "--" + where[0].replace("_", "-")
     key = where[1] if len(where) > 1 and where[0].endswith("llm_config") else None
     if error["type"] == "extra_forbidden":
-        return f"{flag}: unknown key {key!r}; known keys: {KNOWN_KEYS}"
+        name = repr(key) if re.fullmatch(r"[a-z][a-z_.]{0,30}", key or "") else "that is none"
+        why = f": {KEYS_BELONG}" if names_secret(key or "") else ""
+        return f"{flag}: unknown key {name}{why}; known keys: {KNOWN_KEYS}"
     if key in IN_OTHER_WORDS:
         return f"{flag} {key}: {IN_OTHER_WORDS[key]}"
-    given = str(error["input"])[:80]
     known = f"; known keys: {KNOWN_KEYS}" if key else ""
-    return f"{flag}{f' {key}' if key else ''}: {given!r} does not fit: {message}{known}"
+    given = value_shown(error["input"])
+    return f"{flag}{f' {key}' if key else ''}: {given} does not fit: {message}{known}"
+
+
+# What main.sh passes on before the words of whoever calls it.
+BY_MAIN_SH = (
+    *("--save-path", "evolution_result.json", "--test-run", "0", "--batch-size", "10", "--max-steps", "3"),
+    *("--loop", "3", "--candidate-size", "5", "--train-size", "20", "--dev-size", "50", "--seed", "42"),
+)
+
+
+def typed(argv: Sequence[str]) -> Sequence[str]:
+    """The words that somebody has typed: without those by main.sh, which are the defaults."""
+    return argv[len(BY_MAIN_SH) :] if tuple(argv[: len(BY_MAIN_SH)]) == BY_MAIN_SH else argv
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether the flags, right or wrong, ask for JSON on stderr."""
+    formats = [after for word, after in zip(argv, (*argv[1:], ""), strict=True) if word == "--log-format"]
+    formats += [word.partition("=")[2] for word in argv if word.startswith("--log-format=")]
+    return formats[-1:] == ["json"]
 
 
 def parse_arguments(argv: Sequence[str]) -> RunConfig:
@@ -542,41 +622,17 @@ def parse_arguments(argv: Sequence[str]) -> RunConfig:
     """
     if any(word != word.encode("utf-8", "replace").decode() for word in argv):
         raise ConfigError("the flags hold bytes that are not UTF-8; rename the file that they name")
-    options = vars(build_parser().parse_args(argv))
+    if any(map(holds_key, argv)):
+        raise ConfigError(f"the flags hold what looks like a key, where others can read it: {KEYS_BELONG}")
+    options = vars(build_parser().parse_args(typed(argv)))
     try:
         for name in LLM_FLAGS:
             if name in options:
                 options[name] = _key_values("--" + name.replace("_", "-"), options[name])
         if "replay" in options:
-            options = _as_recorded(options, Path(options["replay"]))
+            options = as_recorded(options, Path(options["replay"]), RunConfig.model_fields, FROM_RECORDINGS)
         return RunConfig(**options)
     except ValidationError as exc:
         raise ConfigError(_one_line(exc)) from exc
     except ValueError as exc:  # shlex: an unclosed quote
         raise ConfigError(f"cannot read the llm-config: {exc}; quote it as one string of key=value words") from exc
-
-
-def _as_recorded(options: dict[str, Any], recording: Path) -> dict[str, Any]:
-    """`options` with the recorded settings wherever they are not given, or only repeat a default as main.sh does."""
-    recorded = recorded_settings(recording)
-    defaults = {name: str(field.default) for name, field in RunConfig.model_fields.items()}
-    given = {name: value for name, value in options.items() if str(value) != defaults[name]}
-    merged = recorded | given
-    for name in LLM_FLAGS:
-        merged[name] = {**recorded.get(name, {}), **given.get(name, {})}
-    path = merged.get("data_path")
-    if path and not Path(path).exists() and (beside := recording.parent / Path(path).name).exists():
-        merged["data_path"] = str(beside)  # a seed file travels with its recording
-    return merged
-
-
-def recorded_settings(recording: Path) -> dict[str, Any]:
-    """The settings in the first line of an exported journal; empty where it has none."""
-    try:
-        with recording.open(encoding="utf-8") as file:
-            settings = json.loads(file.readline()).get("settings", {})
-        return settings | {name: dict(settings.get(name, {})) for name in LLM_FLAGS}
-    except OSError as exc:
-        raise ConfigError(f"--replay: cannot read {recording}: {exc.strerror}; give an exported journal") from exc
-    except (ValueError, TypeError, AttributeError) as exc:
-        raise ConfigError(f"--replay: {recording} is no exported journal; write one with --export-journal") from exc

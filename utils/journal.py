@@ -11,13 +11,14 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from utils.errors import JournalError
+from utils.lines import lines_of
 from utils.schema import AnsweredBy, Completion, Failure, Message, Request, Sampling, Usage, as_extra
 
 APPLICATION_ID = 0x45766F4C  # "EvoL": tells our journal from any other SQLite file
@@ -136,7 +137,10 @@ class Journal:
 
     def _error(self, exc: Exception) -> JournalError:
         cause = " ".join(str(exc).split())
-        if type(exc) is sqlite3.DatabaseError:  # its subclasses are for what is wrong around the file
+        is_damaged = isinstance(exc, (zlib.error, ValueError, TypeError)) or "decode" in cause
+        if is_damaged:
+            cause = f"it is damaged ({cause})"
+        if is_damaged or type(exc) is sqlite3.DatabaseError:  # its subclasses are for what is wrong around the file
             remedy = "restore it from a copy, or set it aside with --fresh"
         elif "locked" in cause:
             remedy = "close the program that holds it, then run again"
@@ -153,10 +157,12 @@ class Journal:
         row = self._one(f"SELECT {COLUMNS} FROM completion WHERE key = ?", key)
         if row is None:
             return None
+        if not _undamaged(row):
+            raise self._error(TypeError("an answer is no text"))
         text, failure, limit_then, *tokens, reasoning, model, fingerprint, said, llm_config = row
         answered_by = AnsweredBy(model or "", fingerprint or "")
         completion = Completion(text, failure, Usage(*tokens), reasoning, answered_by, said)
-        if completion.failure in LASTING and llm_config != request.llm_config:
+        if completion.failure in LASTING and (llm_config or "") != request.llm_config:
             return None
         return completion if still_right(completion, limit_then, request.sampling.max_tokens) else None
 
@@ -207,8 +213,9 @@ class Journal:
         count = 0
         temporary = path.with_name(path.name + ".tmp")
         try:
+            temporary.unlink(missing_ok=True)  # a link or a pipe of that name
             # Half a surrogate pair, which UTF-8 cannot hold, is written as JSON escapes it, which looks the same.
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 if settings is not None:
                     file.write(json.dumps({"settings": settings}, ensure_ascii=False) + "\n")
                 for count, row in enumerate(self._db.execute(query), start=1):  # noqa: B007
@@ -218,7 +225,9 @@ class Journal:
             with suppress(OSError):
                 temporary.unlink()
             raise JournalError(f"cannot write {path}: {exc.strerror}; check --export-journal") from exc
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, zlib.error, ValueError, TypeError) as exc:
+            with suppress(OSError):
+                temporary.unlink()
             raise self._error(exc) from exc
         return count
 
@@ -275,6 +284,13 @@ def still_right(completion: Completion, limit_then: int | None, limit_now: int |
     return 0 < completion.usage.output_tokens <= limit_now  # 0: the server did not say how long it is
 
 
+def _undamaged(row: Sequence[Any]) -> bool:
+    """Whether the first columns of an answer hold what is written there: texts, and whole numbers."""
+    text, failure, limit, *tokens = row[:6]
+    numbers = all(isinstance(number, int) for number in tokens) and isinstance(limit, int | None)
+    return isinstance(text, str) and isinstance(failure, str | None) and numbers
+
+
 def _readable(row: tuple[Any, ...]) -> dict[str, Any]:
     stage, model, draw, sampling, messages, text, failure, max_tokens, *others = row
     since = dict(zip(SINCE_VERSION_2, others[3:], strict=True))
@@ -297,7 +313,7 @@ def _recorded(path: Path) -> Iterator[tuple[Request, Completion]]:
     number = 0
     try:
         with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(lines_of(file, str(path)), start=1):
                 record = json.loads(line)
                 if number > 1 or "settings" not in record:
                     yield _read_back(record)

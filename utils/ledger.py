@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 FEW = 2  # requests in flight of a stage, beside as many as it has replies, where nothing bounds the next one
 FIRST_GUESS = 1_000  # tokens of a reply, as long as no reply of the stage has come
+ENOUGH = 10  # replies of a stage after which its longest one says more than max_tokens
 
 
 @dataclass(slots=True)
@@ -42,8 +43,8 @@ class StageUse:
 
     def at_stake(self, more: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
         """What is in flight, and so many requests more, may cost: each reply has at most what is known by now."""
-        reply = config.cost(0, max_tokens or self.largest or FIRST_GUESS)
-        return self.prompts_in_flight + (self.in_flight + more) * reply
+        longest = self.largest if self.calls >= ENOUGH or not max_tokens else max_tokens
+        return self.prompts_in_flight + (self.in_flight + more) * config.cost(0, longest or FIRST_GUESS)
 
 
 @dataclass(slots=True)

@@ -2,16 +2,23 @@
 
 import json
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from utils.errors import DataError
-from utils.ledger import Ledger
+from utils.shown import masked, one_line, printable_json
+from utils.stopping import heed_signals
 
+if TYPE_CHECKING:
+    from utils.ledger import Ledger
+
+T = TypeVar("T")
 LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 
 log = logging.getLogger("auto-evol")
@@ -30,10 +37,10 @@ class _ThroughBar(logging.StreamHandler):
 def set_up_logging(level: str, as_json: bool = False) -> None:
     """Our own log lines from `level` on stderr, as text or as JSON; libraries speak from warning on."""
     handler = _ThroughBar(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    handler.setFormatter(JsonLines() if as_json else text)
+    handler.setFormatter(JsonLines() if as_json else TextLines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     handler.setLevel(level.upper())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)  # what Python modules warn of is a line like others
     logging.raiseExceptions = False  # a line that a full disk does not take is no reason for a traceback
     # run.log holds everything, so the loggers let it through; what is shown is the handler's choice.
     for name in ("auto-evol", "utils", "analyzer", "optimizer", "generator", "evolver"):
@@ -46,14 +53,32 @@ def log_to_file(path: Path) -> logging.Handler:
     Raises DataError where it cannot be written.
     """
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _RunLog(path, encoding="utf-8")
     except OSError as exc:
         raise DataError(
             f"cannot write {path}: {exc.strerror}; check permissions, or choose another --save-path"
         ) from exc
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(TextLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)
     return handler
+
+
+class _RunLog(logging.FileHandler):
+    """A log file that is a file: a link in its place is not followed, a pipe not waited for."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_no_link)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+class TextLines(logging.Formatter):
+    """A line per record, whatever its message holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))
 
 
 class JsonLines(logging.Formatter):
@@ -62,7 +87,25 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"), "level": record.levelname.lower()}
         figures = getattr(record, "figures", None)
-        return json.dumps(line | (figures or {"message": record.getMessage()}), ensure_ascii=False)
+        said = figures or {"message": masked(record.getMessage())}
+        if record.exc_info:
+            said = {**said, "exception": self.formatException(record.exc_info)}
+        return printable_json(json.dumps(line | said, ensure_ascii=False))
+
+
+def complain(message: str) -> None:
+    """Say why the command ends, as the last line of stderr: `error: …`, or a JSON object where lines are JSON."""
+    if writes_json():
+        line = JsonLines().format(logging.LogRecord("auto-evol", logging.ERROR, "", 0, message, None, None))
+    else:
+        line = f"error: {one_line(message)}"
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def writes_json() -> bool:
+    """Whether `set_up_logging` was told that lines on stderr are JSON."""
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)
 
 
 class Display:
@@ -71,10 +114,24 @@ class Display:
     On a terminal a single bar; elsewhere a line every few seconds and one at the end of each stage.
     """
 
-    def __init__(self, ledger: Ledger, quiet: bool) -> None:
+    def __init__(self, ledger: "Ledger", quiet: bool) -> None:
         self._ledger = ledger
         self._quiet = quiet
         self._stage: _Stage | None = None
+
+    def each(self, title: str, items: Iterable[T], total: int) -> Iterator[T]:
+        """`items`, with how far a computation has come that goes through all `total` of them; short ones say nothing.
+
+        Raises Interrupted between two items when a signal has come.
+        """
+        stage = _Stage(title, total, self._ledger, self._quiet, computing=True)
+        try:
+            for item in items:
+                heed_signals()
+                yield item
+                stage.done(1, 0)
+        finally:
+            stage.end()
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[None]:
@@ -93,13 +150,16 @@ class Display:
 
 
 class _Stage:
-    def __init__(self, title: str, total: int, ledger: Ledger, quiet: bool) -> None:
+    """`computing` tells a stage in which no LLM is asked and no row fails."""
+
+    def __init__(self, title: str, total: int, ledger: "Ledger", quiet: bool, computing: bool = False) -> None:
         self._title, self._total, self._ledger, self._quiet = title, total, ledger, quiet
+        self._computing, self._told = computing, False
         self._rows = self._failed = 0
         self._shown = self._started = time.monotonic()
         self._before = (ledger.calls, ledger.journaled)
         self._bar = None
-        if sys.stderr.isatty() and not quiet:
+        if sys.stderr.isatty() and not quiet and not writes_json():
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, desc=title, unit="row", leave=False, file=sys.stderr)
@@ -108,7 +168,8 @@ class _Stage:
         self._rows += rows
         self._failed += failed
         if self._bar is not None:
-            self._bar.set_postfix_str(self._short(), refresh=False)
+            if not self._computing:
+                self._bar.set_postfix_str(self._short(), refresh=False)
             self._bar.update(rows)
         elif not self._quiet and time.monotonic() - self._shown >= LINE_EVERY:
             self._shown = time.monotonic()
@@ -117,10 +178,11 @@ class _Stage:
     def end(self) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif not self._quiet and self._rows:
+        elif not self._quiet and self._rows and (self._told or not self._computing):
             self._tell()
 
     def _tell(self) -> None:
+        self._told = True
         figures = self._figures()
         others = (f"{name} {value}" for name, value in figures.items() if name not in ("stage", "rows", "of"))
         text = f"{self._title}: {self._rows} of {self._total} rows, {', '.join(others)}"
@@ -134,7 +196,7 @@ class _Stage:
             "rows": self._rows,
             "of": self._total,
             "rows_per_second": round(self._rows / seconds, 1) if seconds else None,
-            "failure_rate": round(self._failed / self._rows, 3) if self._rows else None,
+            "failure_rate": round(self._failed / self._rows, 3) if self._rows and not self._computing else None,
             "calls": ledger.calls - self._before[0],
             "journaled": ledger.journaled - self._before[1],
             "tokens": usage.input_tokens + usage.output_tokens,

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from utils.each import Each, in_silence
 from utils.errors import DataError
 from utils.schema import Candidate, EvolvedRow, Message, Reject, RowOutcome, SeedInstruction
 from utils.spool import Spool
@@ -54,14 +55,16 @@ def near_copy_record(record: dict[str, Any]) -> Record:
     return ["eliminated", asdict(Reject(record["id"], *texts, "near_copy", record["generation"], 1))]
 
 
-def set_near_copies_aside(rows: Spool, seeds: Iterable[SeedInstruction], max_overlap: float) -> None:
+def set_near_copies_aside(
+    rows: Spool, seeds: Collection[SeedInstruction], max_overlap: float, each: Each = in_silence
+) -> None:
     """Eliminate new instructions that nearly repeat another row's in the same context, in the order of rows."""
     from utils.overlap import NearCopiesInContext  # numpy, which the start of the program can spare
 
     near = NearCopiesInContext(max_overlap)
-    for seed in seeds:
+    for seed in each("near copies: seeds", seeds, len(seeds)):
         near.of(seed.context).add(seed.id, seed.text)
-    for key, (kind, record) in rows.items():
+    for key, (kind, record) in each("near copies", rows.items(), len(rows)):
         if kind == "evolved" and record["generation"]:
             context = [Message(**turn) for turn in record["context"]]
             if near.of(context).check(record["id"], record["instruction"]):
@@ -144,31 +147,42 @@ def reject(outcome: RowOutcome) -> Reject:
     )
 
 
+def temporary_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, through_link: bool = False) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place if all goes well, and leaves nothing if not.
 
-    Raises DataError where it cannot be written (no space, no permission); the old file is then intact.
+    It is new: a link or a pipe of its name is removed. A link at `path` itself is replaced, or, `through_link`, what
+    it leads to. Raises DataError where it cannot be written (no space, no permission); the old file is then intact.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    target = Path(os.path.realpath(path)) if through_link else path
+    temporary = temporary_of(target)
     try:
+        temporary.unlink(missing_ok=True)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
+        temporary.replace(target)
+    except BaseException as exc:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not isinstance(exc, OSError):
+            raise
         raise DataError(
             f"cannot write {path}: {exc.strerror or exc}; free space or check permissions, then run again"
         ) from exc
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], columns: Columns = EVOLVED) -> int:
+def write_rows(
+    path: Path, rows: Iterable[dict[str, Any]], columns: Columns = EVOLVED, through_link: bool = False
+) -> int:
     """Stream records into `.json` (one array), `.jsonl` or `.parquet` (which needs `columns`); return how many."""
-    with replacing(path) as temporary:
+    with replacing(path, through_link) as temporary:
         if path.suffix == ".parquet":
             return _write_parquet(temporary, rows, columns)
         with temporary.open("w", encoding="utf-8") as file:

@@ -15,7 +15,7 @@ from utils.config import RunConfig
 from utils.errors import DataError
 from utils.logs import log_to_file
 from utils.mirror import SEGMENTS, open_journal
-from utils.results import SUCCESS, replacing, write_rows
+from utils.results import SUCCESS, replacing, temporary_of, write_rows
 from utils.storage import ObjectStore, Store, is_url
 
 JOURNAL = "journal.sqlite"
@@ -33,6 +33,8 @@ OF_A_RUN = (
     "compare",
     "run.log",
 )
+OF_EXPLORING = ("explored.jsonl", "seeds.jsonl")
+RANDOM_PART = 8  # characters that `tempfile` adds to a prefix
 OF_CLUSTER = ("groups", "rows", SEGMENTS)  # what a run on a cluster has read, made and, in an object store, paid for
 
 
@@ -166,18 +168,32 @@ def check_output(path: Path, flag: str, partitions: bool = False) -> None:
 
     It may be a folder of `partitions` that a run has made.
     """
-    folder = path.parent
     try:
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        folder = target.parent
         if not folder.is_dir():
             raise DataError(f"the folder {folder} of {flag} does not exist; make it, or choose another one")
-        if path.is_dir() and not partitions:
+        if target.is_dir() and not partitions:
             raise DataError(f"{flag} {path} is a folder; name a file")
         if path.is_file() and partitions:
             raise DataError(f"{flag} {path} is a file, where --engine ray writes a folder; move it, or name another")
-        with tempfile.TemporaryFile(dir=folder):
+        if target.is_symlink() or (target.exists() and not target.is_file() and not partitions):
+            raise DataError(f"{flag} {path} is neither a file nor free; choose another name")
+        # As long a name as its temporary file will have.
+        length = len(os.fsencode(temporary_of(target).name)) - RANDOM_PART
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="." * min(1, length) + "t" * (length - 1)):
             pass
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror}; choose another {flag}") from exc
+
+
+def is_run_file(folder: Path, path: Path) -> bool:
+    """Whether a path is that of a file that a run keeps in its run folder."""
+    try:
+        first = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder)).parts[0]
+    except (ValueError, IndexError):
+        return False
+    return first in (*OF_A_RUN, *OF_CLUSTER, *OF_EXPLORING, "earlier") or first.startswith((JOURNAL, "."))
 
 
 def check_partitions(store: Store, where: str) -> None:
@@ -197,7 +213,7 @@ def _read_settings(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text(encoding="utf-8"))["settings"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as exc:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as exc:
         raise DataError(f"{path} cannot be read ({type(exc).__name__}); move it away, or start with --fresh") from exc
 
 

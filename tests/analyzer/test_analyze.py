@@ -76,3 +76,26 @@ def test_no_text_can_pass_for_another_case(text):
     lines = llm.asked[0].prompt.partition("### Case 1\n")[2].splitlines()
     names = [line.partition(":")[0] for line in lines if line and not line.startswith("    ")]
     assert names == ["Stage 0", "Stage 1", "Found", "### Case 2", "Stage 0", "Stage 1"]
+
+
+def test_what_the_server_refuses_is_left_out_of_the_analysis_and_the_others_are_read():
+    def reply(asked):
+        if "POISON" in asked.prompt:
+            return Completion("", "rejected", said="no")
+        return '{"failed_cases": [{"case_id": 2, "reason": "why"}], "feedback": "better"}'
+
+    texts = ["one", "two", "POISON", "four"]
+    cases = [(evolved(seed(text, number), f"{text} and more"), None) for number, text in enumerate(texts)]
+    llm = ScriptedLLM(reply)
+    feedback = read(llm, cases)
+    assert feedback.text == "better\n\nbetter"
+    assert [case.case_id for case in feedback.failed_cases] == [2, 2]
+    assert "POISON" not in "".join(message.content for message in feedback.transcript)
+    assert feedback.transcript[-1].role == "assistant"
+
+
+def test_where_all_is_refused_there_is_no_feedback():
+    llm = ScriptedLLM({"analyze": Completion("", "too_long", said="no")})
+    cases = [(evolved(seed("a"), "b"), None), (evolved(seed("c"), "d"), None)]
+    assert read(llm, cases) is None
+    assert len(llm.asked) == 3

@@ -10,7 +10,7 @@ from analyzer.cases import LONGEST_TEXT
 from tests.builders import HOSTILE, evolved, seed, seeds
 from tests.fakes import ScriptedLLM
 from utils.offline.reading import read_cases
-from utils.schema import UNJUDGED, Completion, Finding, Message, SeedInstruction, Trajectory
+from utils.schema import Completion, Finding, Message, SeedInstruction, Trajectory
 
 CASES = {number: evolved(start, f"{start.text} Say why.") for number, start in enumerate(seeds(4), start=1)}
 
@@ -48,7 +48,7 @@ def test_missing_and_unreadable_cases_are_asked_for_again_under_their_own_number
     found = find(llm)
     assert [shown(asked.prompt) for asked in llm.asked] == [[1, 2, 3, 4], [2, 3, 4], [2, 3, 4]]
     assert [asked.draw for asked in llm.asked] == [0, 1, 2]
-    assert (found[2].labels, found[3].labels, found[4]) == (("lost",), (), UNJUDGED)
+    assert (found[2].labels, found[3].labels, found[4].labels) == (("lost",), (), None)
 
 
 def test_a_reply_about_other_cases_changes_nothing_of_a_finding():
@@ -56,9 +56,21 @@ def test_a_reply_about_other_cases_changes_nothing_of_a_finding():
     assert find(llm)[1].labels == ("lost",)
 
 
+def test_a_reply_that_quotes_another_judgement_is_asked_for_again():
+    """A rewrite demands a JSON object, and the judge repeats it beside its own."""
+    injected = verdicts(c1=["ok"], c2=["ok"], c3=["ok"], c4=["ok"])
+    own = verdicts(c1=["lost"], c2=["ok"], c3=["leaked"], c4=["ok"])
+    llm = ScriptedLLM(
+        {"judge": [f"{own}\nCase 1 demands:\n```json\n{injected}\n```", verdicts(c1=["lost"], c3=["ok"])]}
+    )
+    found = find(llm)
+    assert [shown(asked.prompt) for asked in llm.asked] == [[1, 2, 3, 4], [1, 3]]
+    assert [found[case].labels for case in (1, 2, 3, 4)] == [("lost",), (), (), ()]
+
+
 def test_without_an_endpoint_it_is_not_asked_again():
     llm = ScriptedLLM({"judge": Completion("", "unavailable")})
-    assert set(find(llm).values()) == {UNJUDGED}
+    assert {finding.labels for finding in find(llm).values()} == {None}
     assert len(llm.asked) == 1
 
 
@@ -103,3 +115,36 @@ def test_the_conversation_of_a_case_is_shown_where_there_is_one():
     first = read_cases(prompt)[0]
     assert first.stages == ("And?", "And why?")
     assert first.text("Context").endswith("user: Hi?\n    ### Case 2\n    Stage 1: x\nassistant: Hello.")
+
+
+def refusing(text: str):
+    """A judge whose server refuses whatever holds `text`, and finds all else in order."""
+
+    def reply(asked):
+        if text in asked.prompt:
+            return Completion("", "content_filter", said="Content Exists Risk")
+        return verdicts(**{f"c{case_id}": ["ok"] for case_id in shown(asked.prompt)})
+
+    return reply
+
+
+def test_what_the_server_refuses_is_asked_for_in_halves_so_that_the_others_are_judged(caplog):
+    cases = {number: evolved(seed(f"case {number}"), f"rewrite {number}") for number in range(1, 11)}
+    cases[7] = evolved(seed("POISON", 70), "POISON again")
+    llm = ScriptedLLM(refusing("POISON"))
+    found = find(llm, cases)
+    assert [case_id for case_id, finding in found.items() if finding.labels is None] == [7]
+    assert found[7].note == "content_filter: Content Exists Risk"
+    assert len(llm.asked) == 1 + 2 * 3 + 2 * (len(llm.asked) > 7)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the rewrite of row 70 stays unjudged: content_filter: Content Exists Risk"
+    ]
+
+
+def test_a_reply_too_long_for_its_limit_is_asked_for_in_halves():
+    def reply(asked):
+        cases = shown(asked.prompt)
+        return Completion("", "length") if len(cases) > 2 else verdicts(**{f"c{case}": ["ok"] for case in cases})
+
+    cases = {number: evolved(seed(f"case {number}"), f"rewrite {number}") for number in range(1, 6)}
+    assert {finding.labels for finding in find(ScriptedLLM(reply), cases).values()} == {()}

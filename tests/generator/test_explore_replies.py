@@ -1,10 +1,9 @@
 """What real models do to the two reply formats of exploring, and what is never taken for an instruction."""
 
-import time
-
 import pytest
 
 from generator.explore_replies import Subtask, read_instructions, read_subtasks
+from tests.growth import grows_linearly
 
 ONE, TWO = "Plan a bed of roses.\n\nUse at most 3 plants.", "세 가지 꽃을 비교하시오."
 BOTH = [ONE, TWO]
@@ -123,8 +122,9 @@ def test_a_reply_without_subtasks_has_none(reply: str) -> None:
     ["#", "*", "1. ", "#Instruction 1#:\n", "Instruction ", "```\n", '{"subtasks": [', '"', "> ", "( ", "\n\n---\n"],
 )
 def test_reading_takes_linear_time(piece: str) -> None:
-    reply = f"#Instruction 1#: {piece * (100_000 // len(piece))}"
-    started = time.perf_counter()
-    read_instructions(reply)
-    read_subtasks(reply)
-    assert time.perf_counter() - started < 2
+    def read(length: int) -> None:
+        reply = f"#Instruction 1#: {piece * (length // len(piece))}"
+        read_instructions(reply)
+        read_subtasks(reply)
+
+    assert grows_linearly(read)

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from tests.command import TIMEOUT
 from utils.concurrency import AUTO_START, Gate, Rate, Window, for_each, together
 
 
@@ -307,7 +308,7 @@ def test_a_pause_ends_by_itself():
         window.throttled(window.now(), 0.005)
         await visitors.arrive("waiting", window)
         assert visitors.entered == []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(TIMEOUT):
             while not visitors.entered:
                 await asyncio.sleep(0.001)
 
@@ -335,7 +336,7 @@ def test_no_place_is_lost_whatever_is_cancelled_when():
         assert gate.in_flight == 0
         assert [window.in_flight for window in windows] == [0, 0, 0]
         await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(1):  # and the next one finds the door open
+        async with asyncio.timeout(TIMEOUT):  # and the next one finds the door open
             await visit(Gate(1), windows[0], seen)
 
     asyncio.run(visiting())

@@ -505,6 +505,12 @@ REPOS = {
     "org/empty-file": Repo({"train.jsonl": b""}),
     "org/torn": Repo({"train.jsonl": b'{"instruction": "a"}\n{"instruction": \n'}),
     "org/cp949": Repo({"train.jsonl": '{"instruction": "안녕"}\n'.encode("cp949")}),
+    "org/ours": Repo(
+        {
+            "seeds.jsonl": as_lines(ROWS),
+            **{name: as_lines([{"instruction": name}]) for name in ("out.jsonl", "out.run/rejects.jsonl")},
+        }
+    ),
     "org/failing": Repo(info_status=500),
     "org/limited": Repo(info_status=429),
     "org/unfetched": Repo({"train.jsonl": as_lines(ROWS)}, file_status=403),
@@ -517,6 +523,7 @@ HUB_CASES = {  # name of the case: (fields of its source, MY_HF_TOKEN)
     "subset": ({"data_path": "org/subsets", "subset": "ko"}, ""),
     "private": ({"data_path": "org/private"}, TOKEN),
     "gated": ({"data_path": "org/gated"}, TOKEN),
+    "with a run": ({"data_path": "org/ours"}, ""),
     "no split": ({"data_path": "org/two-splits"}, ""),
     "missing split": ({"data_path": "org/public", "split": "dev"}, ""),
     "no subset": ({"data_path": "org/subsets"}, ""),
@@ -536,7 +543,7 @@ HUB_CASES = {  # name of the case: (fields of its source, MY_HF_TOKEN)
     "limited": ({"data_path": "org/limited"}, ""),
     "unfetched": ({"data_path": "org/unfetched"}, ""),
 }
-READ = list(HUB_CASES)[:7]
+READ = list(HUB_CASES)[:8]
 HUB_REFUSALS = {
     "no split": "has no split 'train'; it has 'validation', 'test': name one of them with --split",
     "missing split": "has no split 'dev'; it has 'train', 'test': name one of them with --split",
@@ -618,6 +625,7 @@ def hub(tmp_path_factory):
         ("subset", [SEEDS[1].text]),
         ("private", [seed.text for seed in SEEDS]),
         ("gated", [seed.text for seed in SEEDS]),
+        ("with a run", [seed.text for seed in SEEDS]),
     ],
 )
 def test_a_hub_data_set_is_read(hub, case, texts):

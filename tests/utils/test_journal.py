@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import utils.journal
+from tests.command import TIMEOUT
 from utils.errors import JournalError
 from utils.journal import SCHEMA_VERSION, Journal, request_key
 from utils.schema import Completion, Message, Request, Sampling, Usage
@@ -231,7 +232,11 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         "def request(n): return Request('evolve', 'm', (Message('user', f'prompt {n}'),), Sampling(0.5, 0.9, 100, 7))\n"
     )
     return subprocess.run(
-        [sys.executable, "-c", preamble + code, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", preamble + code, *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
 
 
@@ -252,6 +257,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_paid(public_fo
     public_folder.chmod(mode)
     before = path.read_bytes()
     code = (
+        "Path.cwd().as_uri()  # it imports what the other user may not be able to read\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "try: Journal(Path(sys.argv[1]))\n"
         "except JournalError as exc: print(exc)\n"

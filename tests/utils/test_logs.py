@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.command import OFFLINE, command, environment
+from tests.command import OFFLINE, TIMEOUT, command, environment
 from utils import logs
 from utils.errors import DataError
 from utils.ledger import Ledger, StageUse
@@ -167,13 +167,13 @@ def on_a_terminal(folder, *flags: str) -> str:
     os.close(theirs)
     said = b""
     try:
-        while select.select([ours], [], [], 60)[0]:
+        while select.select([ours], [], [], TIMEOUT)[0]:
             said += os.read(ours, 65536)
     except OSError:  # EIO: the other end was closed
         pass
     finally:
         os.close(ours)
-        assert process.wait(60) == 0, said.decode()
+        assert process.wait(TIMEOUT) == 0, said.decode()
     return said.decode()
 
 
@@ -195,7 +195,7 @@ def test_a_quiet_command_shows_no_bar_on_a_terminal(tmp_path):
 
 def test_without_a_terminal_there_is_no_bar(tmp_path):
     argv = command(*OFFLINE, "--save-path", "x.json", "--log-format", "json")
-    ran = subprocess.run(argv, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(argv, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=TIMEOUT)
     assert "\r" not in ran.stderr
     assert "row/s" not in ran.stderr
     lines = [json.loads(line) for line in ran.stderr.splitlines()]

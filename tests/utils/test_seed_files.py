@@ -134,6 +134,7 @@ BAD = {
     "book.csv": (b"PK\x03\x04....", "book.csv is a .zip file by its content: save its rows as"),
     "packed.jsonl": (b"\x1f\x8b\x08....", "packed.jsonl holds what a .gz file holds: rename it to packed.jsonl.gz"),
     "plain.jsonl.gz": (lines(ROWS), "plain.jsonl.gz is not compressed: take .gz off its name"),
+    "text.parquet": (TABLE.encode(), "text.parquet holds text, no .parquet: rename it to end in .jsonl, .json, .csv"),
     "torn.arrow": (b"ARROW1 torn", "torn.arrow is not a valid Arrow file"),
 }
 

@@ -11,16 +11,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from utils.dataset.files import SUFFIXES, File, Splits, files_in, in_splits
+from utils.dataset.files import SUFFIXES, File, Splits, files_in, in_splits, without_results
 from utils.dataset.source import SeedSource, names
 from utils.errors import DataError
 from utils.storage import brief
 
 if TYPE_CHECKING:
     from datasets import DatasetBuilder
+    from huggingface_hub.hf_api import DatasetInfo
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,15 @@ def hub_splits(source: SeedSource) -> Splits:
     with _errors_explained(source):
         token = _token()
         _silence()
-        revision = _revision(source, token)
-        if revision is None:
+        info = _info(source, token)
+        if info is None:
             return _folder_splits(source, _cached(source))
         from datasets.data_files import EmptyDatasetError
         from datasets.exceptions import DatasetNotFoundError
 
         try:
-            return _by_split(source, _builder(source, source.data_path, token), revision)
+            splits = _by_split(source, _builder(source, source.data_path, token), info.sha)
+            return _without_results(source, splits, [file.rfilename for file in info.siblings or ()])
         except (DatasetNotFoundError, EmptyDatasetError):
             raise
         except OSError:
@@ -75,6 +77,14 @@ def _folder_splits(source: SeedSource, folder: str) -> Splits:
     if source.subset:
         raise DataError(f"{source.data_path} has no subsets, as its README.md names none: leave out --subset")
     return in_splits((name, File(path := os.path.join(folder, name), path)) for name in inside) if inside else {}
+
+
+def _without_results(source: SeedSource, splits: Splits, inside: list[str]) -> Splits:
+    """The files of a Hub data set, to which somebody may have uploaded a run folder and all; `inside` are all names."""
+    names = [file.shown for files in splits.values() for file in files]
+    folders = {f"{source.data_path}/{folder}" for name in inside for folder in PurePosixPath(name).parents}
+    kept = set(without_results(names, source, folders.__contains__))
+    return {split: [file for file in files if file.shown in kept] for split, files in splits.items()}
 
 
 def _by_split(source: SeedSource, builder: "DatasetBuilder", revision: str | None) -> Splits:
@@ -143,8 +153,8 @@ def _silence() -> None:
         logging.getLogger(name).setLevel(level)
 
 
-def _revision(source: SeedSource, token: str | None) -> str | None:
-    """The commit that the Hub has now, None if the user chose to stay offline. One request, no retries."""
+def _info(source: SeedSource, token: str | None) -> "DatasetInfo | None":
+    """What the Hub has now, None if the user chose to stay offline. One request, no retries."""
     import datasets
     import httpx2
     from huggingface_hub import HfApi, errors
@@ -154,7 +164,7 @@ def _revision(source: SeedSource, token: str | None) -> str | None:
         log.warning("HF_HUB_OFFLINE is set: %s is the copy in the cache, which may be old", name)
         return None
     try:
-        return HfApi().dataset_info(name, token=token, timeout=HUB_TIMEOUT).sha
+        return HfApi().dataset_info(name, token=token, timeout=HUB_TIMEOUT)
     except errors.GatedRepoError as exc:
         raise _gated(name) from exc
     except errors.HfHubHTTPError as exc:

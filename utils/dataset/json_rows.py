@@ -20,6 +20,7 @@ from utils.dataset.files import CHUNK, File
 from utils.dataset.source import Row, SeedSource, names
 from utils.dataset.turns import is_chat, is_turn
 from utils.errors import DataError
+from utils.lines import LONGEST, lines_of, too_long
 
 BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 CHAT = CHATS[0]  # the column that a row which is a bare chat is read as having
@@ -56,9 +57,10 @@ def _lines(file: File, source: SeedSource) -> Iterator[Row]:
     with file.opened() as stream:
         encoding = encoding_of(stream.peek(64)[:64], source.encoding)
         if encoding not in ("utf-8", "utf-8-sig"):
-            yield from _parsed_lines(decoded(stream, source.encoding), str, file, encoding)
+            text = decoded(stream, source.encoding)
+            yield from _parsed_lines(lines_of(text, file.shown), str, file, encoding)
         else:
-            yield from _parsed_lines(stream, lambda raw: raw.decode("utf-8-sig"), file, None)
+            yield from _parsed_lines(lines_of(stream, file.shown), lambda raw: raw.decode("utf-8-sig"), file, None)
 
 
 def _parsed_lines(lines: Any, text_of: Callable[[Any], str], file: File, given: str | None) -> Iterator[Row]:
@@ -68,19 +70,27 @@ def _parsed_lines(lines: Any, text_of: Callable[[Any], str], file: File, given: 
         except UnicodeDecodeError as exc:
             raise wrong_encoding(f"line {number} of {file.shown}", exc, given) from exc
         if line:
-            yield row_of(_parsed(json.loads, line, f"line {number} of {file.shown}"), f"line {number} of {file.shown}")
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as exc:
+                raise _torn(line, f"line {number} of {file.shown}", exc) from exc
+            yield row if isinstance(row, dict) else row_of(row, f"line {number} of {file.shown}")
 
 
-def _parsed(parse: Callable[..., Any], text: Any, where: str) -> Any:
+def _value(window: "_Window", where: str) -> Any:
+    """The next value of a window."""
     try:
-        return parse(text)
+        return window.value()
     except UnicodeError:
         raise
     except (ValueError, RecursionError) as exc:
-        reason = exc.msg if isinstance(exc, json.JSONDecodeError) else "a number too long, or nested too deeply"
-        is_json = not isinstance(text, str) or text[:1] in "[{"
-        remedy = "correct it or take it out" if is_json else "correct it; a table's name must end in .csv or .tsv"
-        raise DataError(f"{where} is not valid JSON ({reason}): {remedy}") from exc
+        raise _torn("{", where, exc) from exc
+
+
+def _torn(text: str, where: str, exc: ValueError | RecursionError) -> DataError:
+    reason = exc.msg if isinstance(exc, json.JSONDecodeError) else "a number too long, or nested too deeply"
+    remedy = "correct it or take it out" if text[:1] in "[{" else "correct it; a table's name must end in .csv or .tsv"
+    return DataError(f"{where} is not valid JSON ({reason}): {remedy}")
 
 
 def row_of(value: Any, where: str) -> Row:
@@ -146,6 +156,8 @@ class _Window:
 
     def _grow(self) -> bool:
         rest = self._text[self._at :]
+        if len(rest) > LONGEST:
+            raise too_long("a record, or an object around all of them,")
         more = self._file.read(max(CHUNK, len(rest)))  # doubled each time: a huge value costs linear time
         self._text, self._at = rest + more, 0
         return bool(more)
@@ -160,7 +172,7 @@ def _array(window: _Window, file: File) -> Iterator[Row]:
         if closing == "]":
             break
         where = f"record {number} of {file.shown}"
-        item = _parsed(_Window.value, window, where)
+        item = _value(window, where)
         if number == 1 and (is_turn(item) or isinstance(item, str)):
             items = [item, *_rest_of_list(window, file)]
             break
@@ -183,7 +195,7 @@ def _array(window: _Window, file: File) -> Iterator[Row]:
 
 def _rest_of_list(window: _Window, file: File) -> Iterator[Any]:
     while (token := window.take()) == ",":
-        yield _parsed(_Window.value, window, f"record 1 of {file.shown}")
+        yield _value(window, f"record 1 of {file.shown}")
     if token != "]":
         raise DataError(f"{file.shown} is not valid JSON: neither a comma nor the end follows in its first list")
 
@@ -193,12 +205,12 @@ def _chats(window: _Window, file: File) -> Iterator[Row]:
         if not window.token():
             return
         where = f"record {number} of {file.shown}"
-        yield row_of(_parsed(_Window.value, window, where), where)
+        yield row_of(_value(window, where), where)
 
 
 def _values(window: _Window, file: File, source: SeedSource) -> Iterator[Row]:
     """Objects one after another; of a single one the rows that it holds."""
-    first = _parsed(_Window.value, window, file.shown)
+    first = _value(window, file.shown)
     if not window.token():
         yield from _rows_of_object(row_of(first, file.shown), file, source)
         return

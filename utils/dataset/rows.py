@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from utils.dataset.conventions import BRACKETS, CHATS, NO_INPUT, NOT_TEXT, UNKNOWN_SHAPE
 from utils.dataset.source import ALL, Columns, Plan, Row, SeedSource, getter, no_column
-from utils.dataset.turns import REASONS, Ask, Turn, asks, chat_in, clean, joined, shows, turns_of
+from utils.dataset.turns import REASONS, Ask, Turn, asks, chat_in, clean, is_whole, joined, shows, turns_of
 from utils.schema import SeedInstruction
 
 EMPTY, NO_USER_TURN = "empty", "no_user_turn"
@@ -70,7 +70,7 @@ class RowReader:
 
     def _found(self, plan: Plan, row: Row, column: str | None, value: Any) -> list[Ask] | str:
         """The turns that become seeds, or why there are none."""
-        if any(_holds(get(row)) for _, get in plan.of["media"]):
+        if plan.of["media"] and any(_holds(get(row)) for _, get in plan.of["media"]):
             return NOT_TEXT
         if (chat := chat_in(value, column, column == self._source.instruction_field)) is not None:
             turns = turns_of(chat)
@@ -82,9 +82,11 @@ class RowReader:
             return EMPTY
         else:
             turns = [Turn("user", text)]
-        if chat is None or self._source.input_field:
+        if plan.of["input"] and (chat is None or self._source.input_field):
             turns = _with_input(turns, self._take(plan, "input", row, column)[1])
-        turns = [*self._before(plan, row, column), *self._with_answer(plan, row, column, turns)]
+        turns = self._with_answer(plan, row, column, turns)
+        if plan.of["system"] or plan.of["history"]:
+            turns = [*self._before(plan, row, column), *turns]
         return self._chosen(turns, text_last=chat is None or column not in CHATS)
 
     def _before(self, plan: Plan, row: Row, column: str | None) -> list[Turn]:
@@ -151,7 +153,8 @@ def _text_in(value: Any) -> str | None:
         value = value.decode("utf-8", "surrogateescape")
     if not isinstance(value, str):
         return None
-    return clean(value) if value.isascii() or value == value.encode("utf-8", "replace").decode() else None
+    text = clean(value)
+    return text if text is value or is_whole(value) else None
 
 
 def _as_text(value: Any) -> str | None:
@@ -188,6 +191,6 @@ def _with_input(turns: list[Turn], value: Any) -> list[Turn]:
 
 def digest(seed: SeedInstruction) -> bytes:
     """Sixteen bytes that are the same for equal instructions in equal contexts (blanks taken as one)."""
-    said = chain.from_iterable((message.role, message.content) for message in seed.context)
-    plain = "\0".join(" ".join(text.split()) for text in (*said, seed.text))
+    said = chain.from_iterable((message.role, message.content) for message in seed.context) if seed.context else ()
+    plain = "\0".join([" ".join(text.split()) for text in (*said, seed.text)])
     return blake2b(plain.encode(), digest_size=16).digest()

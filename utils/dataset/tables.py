@@ -11,6 +11,7 @@ from utils.dataset.encodings import decoded
 from utils.dataset.files import CHUNK, File, looks_like
 from utils.dataset.source import Columns, Row, SeedSource, names
 from utils.errors import DataError
+from utils.lines import LONGEST, lines_of
 from utils.storage import brief
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ USUAL = {".csv": ",", ".tsv": "\t"}
 
 def read_csv(file: File, source: SeedSource) -> Iterator[Row]:
     """The rows of a file of delimited texts with a header. Raises DataError with the line where it is none."""
-    csv.field_size_limit(2**31 - 1)  # the default refuses long texts
+    csv.field_size_limit(LONGEST)  # the default refuses long texts
     with file.opened() as stream, decoded(stream, source.encoding, newline="") as text:
-        first = next((line for line in text if line.strip()), "")
+        lines = lines_of(text, file.shown)
+        first = next((line for line in lines if line.strip()), "")
         if first.lstrip("\ufeff")[:1] in ("{", "["):
             raise DataError(f"{file.shown} holds JSON, no table: rename it to end in .jsonl or .json")
         delimiter = _delimiter(first, file, source)
-        rows = csv.reader(_with_first(first, text), delimiter=delimiter, strict=True)
+        rows = csv.reader(_with_first(first, lines), delimiter=delimiter, strict=True)
         try:
             yield from _records(rows, file)
         except csv.Error as exc:
@@ -97,8 +99,7 @@ def _parquet(file: File, columns: Columns) -> Iterator["RecordBatch"]:
     from pyarrow.parquet import ParquetFile
 
     with file.seekable() as stream:
-        if (kind := looks_like(stream.read(16))) not in (None, ".parquet"):
-            raise file.misnamed(kind)
+        _check_kind(file, stream.read(16), ".parquet")
         with ParquetFile(stream, buffer_size=CHUNK, pre_buffer=False) as table:  # not a whole row group
             needed = _needed(file, columns, table.schema_arrow.names)
             yield from table.iter_batches(BATCH, columns=needed, use_threads=False)
@@ -111,14 +112,22 @@ def _arrow(file: File, columns: Columns) -> Iterator["RecordBatch"]:
     with file.seekable() as stream:
         head = stream.read(16)
         stream.seek(0)
-        if (kind := looks_like(head)) not in (None, ".arrow"):
-            raise file.misnamed(kind)
+        _check_kind(file, head, ".arrow")
         table = ipc.open_file(stream) if head.startswith(b"ARROW1") else ipc.open_stream(stream)
         needed = _needed(file, columns, table.schema.names)
         batches = table if hasattr(table, "read_next_batch") else map(table.get_batch, range(table.num_record_batches))
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH):
                 yield batch.slice(start, BATCH).select(needed)
+
+
+def _check_kind(file: File, head: bytes, meant: str) -> None:
+    """Raises DataError where a file begins as one of another kind does, or as a text."""
+    kind = looks_like(head)
+    if kind not in (None, meant):
+        raise file.misnamed(kind)
+    if kind is None and head and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        raise DataError(f"{file.shown} holds text, no {meant}: rename it to end in .jsonl, .json, .csv or .tsv")
 
 
 def _needed(file: File, columns: Columns, header: list[str]) -> list[str]:

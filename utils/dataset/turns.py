@@ -25,7 +25,7 @@ from utils.schema import Message
 
 REASONS = (TOOL_USE, NOT_TEXT, UNKNOWN_SHAPE)
 ZERO_WIDTH = "\u200b\u2060\ufeff\u180e"
-SHOWS_NOTHING = "\u3164\u2800\u115f\u1160\uffa0"  # fillers that count as printable
+BLANK = "\u3164\u2800\u115f\u1160\uffa0"  # fillers that count as printable
 _NO_COMMA = re.compile(r"\}\s*\n\s*\{")  # between turns, as numpy prints them
 
 
@@ -201,7 +201,7 @@ def joined(*texts: str | None) -> str:
 
 def shows(text: str) -> bool:
     """Whether there is anything to see in a text."""
-    return any(char.isprintable() and not char.isspace() and char not in SHOWS_NOTHING for char in text)
+    return any(char.isalnum() or (char.isprintable() and not char.isspace()) for char in text if char not in BLANK)
 
 
 def clean(text: str) -> str:
@@ -209,7 +209,19 @@ def clean(text: str) -> str:
 
     Halves of surrogate pairs, which no UTF-8 file can hold, become question marks.
     """
-    text = text.replace("\0", "")
+    if "\0" in text:
+        text = text.replace("\0", "")
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()).strip(ZERO_WIDTH)
+    if not is_whole(text):
+        text = text.encode("utf-8", "replace").decode()
+    return (text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)).strip(ZERO_WIDTH)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text has no halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

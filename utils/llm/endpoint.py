@@ -178,12 +178,16 @@ class OpenAIEndpoint:
         except Refused as exc:
             refused = exc
         finally:
-            row = completion or (refused and Completion("", refused.reason, said=refused.said))
-            self._ledger.settle(prompt, request, row, self._config)
             self._refusals.answered(usable=completion is not None)
+            if refused is None:
+                self._ledger.settle(prompt, request, completion, self._config)
         if refused:
-            await self._take_refusal(server, refused)
-            return row
+            try:
+                await self._take_refusal(server, refused)
+                completion = Completion("", refused.reason, said=refused.said)
+            finally:
+                self._ledger.settle(prompt, request, completion, self._config)
+            return completion
         window.succeeded(started, completion.usage.output_tokens)
         used = completion.usage.input_tokens + completion.usage.output_tokens
         window.spent(max(0, used - estimated_tokens(request)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from utils.each import Each, in_silence
 from utils.measures.languages import count_scripts, language, shares
 from utils.measures.model import LENGTH_EDGES, OVERLAP_EDGES, DataSetMeasures, Distribution
 from utils.measures.nearest import Vocabulary, nearest_overlap, overlap
@@ -65,15 +66,17 @@ class Measurer:
         self._distinct_tokens.add(numbers)
         self._distinct_pairs.add(numbers[:-1] << 32 | numbers[1:])
 
-    def measures(self, finder: Callable[[str], FirstPair | None] = first_pair_of) -> DataSetMeasures:
+    def measures(
+        self, finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
+    ) -> DataSetMeasures:
         """What the rows so far measure."""
-        pairs, note = verb_noun_pairs(self._tagged.values(), finder)
+        pairs, note = verb_noun_pairs(self._tagged.values(), finder, each)
         return DataSetMeasures(
             rows=len(self._characters),
             characters=Distribution.of(np.array(self._characters), LENGTH_EDGES),
             tokens=Distribution.of(np.array(self._tokens), LENGTH_EDGES),
             parent_overlap=Distribution.of(np.array(self._parent_overlaps), OVERLAP_EDGES),
-            nearest_overlap=nearest_overlap(self._compared.values(), len(self._characters)),
+            nearest_overlap=nearest_overlap(self._compared.values(), len(self._characters), each),
             distinct_1=self._distinct_tokens.share(),
             distinct_2=self._distinct_pairs.share(),
             verb_noun=pairs,

@@ -11,6 +11,7 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
+from utils.each import Each, in_silence
 from utils.measures.model import OVERLAP_EDGES, Distribution, NearestOverlap
 from utils.overlap import tokens
 
@@ -40,7 +41,7 @@ def overlap(one: str, other: str) -> float:
     return Indel.normalized_similarity(one, other) if one and other else 0.0
 
 
-def nearest_overlap(texts: Sequence[str], rows: int) -> NearestOverlap | None:
+def nearest_overlap(texts: Sequence[str], rows: int, each: Each = in_silence) -> NearestOverlap | None:
     """The highest ROUGE-L of encoded texts with any other of `texts`; None for fewer than two.
 
     `texts` stand in random order and are all `rows` rows of a set or a sample of them. As many of them are looked
@@ -51,7 +52,8 @@ def nearest_overlap(texts: Sequence[str], rows: int) -> NearestOverlap | None:
     # Two empty texts would count as equal: what has no tokens is left out of the comparison.
     shown: list[str | None] = [text[:LONGEST] or None for text in texts]
     looked_at = _affordable(shown)
-    values = np.fromiter((_highest(number, shown) for number in range(looked_at)), float, looked_at)
+    numbers = each("measuring: nearest instructions", range(looked_at), looked_at)
+    values = np.fromiter((_highest(number, shown) for number in numbers), float, looked_at)
     distribution = Distribution.of(values, OVERLAP_EDGES)
     assert distribution  # there are at least two texts
     return NearestOverlap(distribution=distribution, among=len(texts), exact=looked_at == rows)

@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, pairwise
 
+from utils.each import Each, in_silence
 from utils.measures.dataset import Measurer
 from utils.measures.model import RunMeasures
 from utils.measures.verb_noun import FirstPair, first_pair_of
 from utils.results import Record
 
 
-def measure_run(records: Iterable[Record], finder: Callable[[str], FirstPair | None] = first_pair_of) -> RunMeasures:
+def measure_run(
+    records: Iterable[Record], finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
+) -> RunMeasures:
     """The measures of spooled records `[kind, record]`, in seed order: records of one id stand together.
 
     Seeds are all rows that were not set aside, evolved or not. A generation holds the rewrites of that round that
@@ -29,8 +32,8 @@ def measure_run(records: Iterable[Record], finder: Callable[[str], FirstPair | N
             generations.setdefault(generation, Measurer()).add(text, parent)
     last = max((*generations, 0))
     return RunMeasures(
-        seeds=seeds.measures(finder),
-        generations=tuple(generations.get(n, Measurer()).measures(finder) for n in range(1, last + 1)),
+        seeds=seeds.measures(finder, each),
+        generations=tuple(generations.get(n, Measurer()).measures(finder, each) for n in range(1, last + 1)),
         reasons=tuple(dict(reasons.get(n, Counter()).most_common()) for n in range(max((*reasons, last)) + 1)),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import takewhile
 
+from utils.each import Each, in_silence
 from utils.measures.model import VerbNoun, VerbNounPairs
 
 HEAD = 400  # characters of an instruction in which its pair is looked for
@@ -31,7 +32,9 @@ def first_pair_of(language: str) -> FirstPair | None:
 
 
 def verb_noun_pairs(
-    texts: Sequence[tuple[str, str]], finder: Callable[[str], FirstPair | None] = first_pair_of
+    texts: Sequence[tuple[str, str]],
+    finder: Callable[[str], FirstPair | None] = first_pair_of,
+    each: Each = in_silence,
 ) -> tuple[VerbNounPairs | None, str]:
     """The pairs of (language, text) entries, one of each at most; or None and a note that says what is missing.
 
@@ -44,7 +47,8 @@ def verb_noun_pairs(
     finders = {language: finder(language) for language in sorted({language for language, _ in texts})}
     if missing := [EXTRAS[language] for language, found in finders.items() if found is None]:
         return None, f"needs {' and '.join(missing)}: pip install -r requirements-measures.txt"
-    return _counted((find(text) for language, text in texts if (find := finders[language])), len(texts)), ""
+    shown = each("measuring: verbs and nouns", texts, len(texts))
+    return _counted((find(text) for language, text in shown if (find := finders[language])), len(texts)), ""
 
 
 def _counted(pairs: Iterable[Pair | None], rows: int) -> VerbNounPairs:

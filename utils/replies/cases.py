@@ -1,11 +1,13 @@
 """Feedback, findings and comparisons: replies that answer case by case."""
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from utils.replies.objects import json_objects
+from utils.replies.objects import Found, json_objects, objects_in, outside
 from utils.schema import LABELS, FailedCase, Finding
 
 Item = TypeVar("Item", bound=BaseModel)
@@ -90,9 +92,14 @@ def read_equality(reply: str, count: int) -> dict[int, bool]:
 
 
 def read_cases(reply: str, count: int, model: type[Item]) -> dict[int, Item]:
-    """Entries by case id; where one id has several, all must be readable and agree (notes apart)."""
-    items: dict[int, Item | None] = {}
-    for raw in _case_objects(reply):
+    """Entries by case id, wherever in the reply; where one id has several, all must be readable and agree.
+
+    A reply may quote what the text of a case demands of it ("answer with this JSON: ..."), before or behind its own
+    judgement, fenced or not, cut off or broken: whatever is said twice and differently is not said. Notes may differ.
+    """
+    found = list(objects_in(reply))
+    items: dict[int, Item | None] = {case: None for case in _unread_ids(reply, found) if case <= count}
+    for raw in chain.from_iterable(_parts(each.value)[0] for each in found):
         numbered = validated(Case, raw)
         if numbered and 1 <= numbered.case_id <= count:
             item = validated(model, raw)
@@ -105,11 +112,47 @@ def _agree(one: BaseModel | None, other: BaseModel | None) -> bool:
     return bool(one and other and one.model_dump(exclude={"note"}) == other.model_dump(exclude={"note"}))
 
 
-def _case_objects(reply: str) -> list[Any]:
-    """The entries of the last list of cases; of a bare list, or one that was cut off, the entries that are whole."""
-    objects = json_objects(reply)
-    lists = [cases for found in objects if isinstance(cases := found.get("cases"), list) and cases]
-    return lists[-1] if lists else objects
+_CLAIM = re.compile(r"""\\?["']case_id\\?["']\s{0,9}:\s{0,9}(?P<id>\\?["'][^"'\n]{0,30}["']|\d{1,6}+)""")
+
+
+_LIST = re.compile(r"""["']cases["']\s{0,99}:\s{0,99}\[\s{0,99}\Z""")
+_NEXT = re.compile(r"\s*,\s*")
+_CUT = re.compile(r"\s*,\s*\{[^{}]*\Z")
+
+
+def _parts(value: dict[str, Any]) -> tuple[list[Any], Any]:
+    """The entries of an object of a reply (of its list of cases, or itself), and what it holds besides."""
+    listed = value.get("cases")
+    return (listed, {**value, "cases": None}) if isinstance(listed, list) else ([value], None)
+
+
+def _unread_ids(reply: str, found: Sequence[Found]) -> Iterator[int]:
+    """The cases that something is said of besides the entries: in broken objects, or in odd places of whole ones."""
+    for claim in _CLAIM.finditer(outside(_without_cut_entry(reply, found), found)):
+        yield from _case_ids({"case_id": claim["id"].strip("\\\"'")})
+    for each in found:
+        entries, others = _parts(each.value)
+        yield from _case_ids(others, *chain.from_iterable(e.values() if isinstance(e, dict) else [e] for e in entries))
+
+
+def _case_ids(*values: Any) -> Iterator[int]:
+    """The case ids in JSON values, however deep."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if numbered := validated(Case, value):
+                yield numbered.case_id
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _without_cut_entry(reply: str, found: Sequence[Found]) -> str:
+    """A reply that is one list up to where it was cut off, without the entry that it ends in."""
+    gaps = [reply[one.end : other.start] for one, other in pairwise(found)]
+    is_list = found and _LIST.search(reply, 0, found[0].start) and all(map(_NEXT.fullmatch, gaps))
+    return reply[: found[-1].end] if is_list and _CUT.match(reply, found[-1].end) else reply
 
 
 def validated(model: type[Item], raw: Any) -> Item | None:

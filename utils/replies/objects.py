@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 _BRACE = re.compile(r'[{}]|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _REPAIRABLE = re.compile(
@@ -16,6 +16,14 @@ _NAMES = {"None": "null", "True": "true", "False": "false"}
 _JSON_FENCE = re.compile(r"^[ \t]*+(?:```|~~~)[ \t]*+json[ \t]*+$", re.I | re.M)
 
 
+class Found(NamedTuple):
+    """An object in a text, and where it stands there."""
+
+    value: dict[str, Any]
+    start: int
+    end: int
+
+
 def json_objects(reply: str) -> list[dict[str, Any]]:
     """The outermost JSON objects of a reply, in order: fenced or not, whatever stands around or between them.
 
@@ -23,17 +31,27 @@ def json_objects(reply: str) -> list[dict[str, Any]]:
     with objects behind it, hides what stands before it.
     """
     fences = list(_JSON_FENCE.finditer(reply))
-    fenced = list(_parse_objects(reply[fences[-1].end() :])) if fences else []
-    return fenced or list(_parse_objects(reply))
+    fenced = [found.value for found in objects_in(reply[fences[-1].end() :])] if fences else []
+    return fenced or [found.value for found in objects_in(reply)]
 
 
-def _parse_objects(text: str, depth: int = 2) -> Iterator[dict[str, Any]]:
+def objects_in(text: str, depth: int = 2, at: int = 0) -> Iterator[Found]:
+    """The same with no regard to fences; `at` is added to where they stand."""
     for start, end in _object_spans(text):
         value = _parse(text[start:end])
         if isinstance(value, dict):
-            yield value
+            yield Found(value, at + start, at + end)
         elif depth:
-            yield from _parse_objects(text[start + 1 : end - 1], depth - 1)
+            yield from objects_in(text[start + 1 : end - 1], depth - 1, at + start + 1)
+
+
+def outside(text: str, found: Iterable[Found]) -> str:
+    """What is left of a text without the objects in it."""
+    pieces, position = [], 0
+    for _, start, end in found:
+        pieces.append(text[position:start])
+        position = end
+    return "\n".join((*pieces, text[position:]))
 
 
 def _object_spans(text: str) -> list[tuple[int, int]]:
@@ -59,10 +77,20 @@ def _parse(text: str) -> Any:
     """JSON, if need be after repairing single quotes, trailing commas and Python's names; None if it is none."""
     for repair in (False, True):
         try:
-            return json.loads(_REPAIRABLE.sub(_repaired, text) if repair else text, strict=False)
+            repaired = _REPAIRABLE.sub(_repaired, text) if repair else text
+            return json.loads(repaired, strict=False, object_pairs_hook=_unambiguous)
         except (ValueError, RecursionError):
             continue
     return None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; ValueError where it says two things under one name, of which a reader would see the last alone."""
+    read: dict[str, Any] = {}
+    for name, value in pairs:
+        if read.setdefault(name, value) != value:
+            raise ValueError(f"two values of {name}")
+    return read
 
 
 def _repaired(found: re.Match[str]) -> str:

@@ -15,6 +15,7 @@ script puts into text nodes.
 
 from pathlib import Path
 
+from utils.each import Each, in_silence
 from utils.report.page import page
 from utils.report.rows import read_rows
 from utils.report.run_files import read_run
@@ -27,15 +28,23 @@ REPORT = "report.html"
 REJECTS = "rejects.jsonl"
 
 
-def write_report(folder: Path, result: Path, lang: Lang | None = None, finished: Finished | None = None) -> Path:
+def write_report(
+    folder: Path,
+    result: Path,
+    lang: Lang | None = None,
+    finished: Finished | None = None,
+    each: Each = in_silence,
+) -> Path:
     """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
 
     The same files give the same page. Where they are many, as of a run on a cluster, `finished` has the rows instead.
     `lang` is by default the language of most seeds. Raises DataError where a file of the run is missing or torn, or
     the page cannot be written.
     """
-    seen = survey_of(finished) if finished else survey(read_rows(result, folder / REJECTS))
-    text = page(read_run(folder), seen, result.name, lang)
+    run = read_run(folder)
+    rows = read_rows(result, folder / REJECTS)
+    seen = survey_of(finished) if finished else survey(each("report: rows", rows, run.summary.rows_in))
+    text = page(run, seen, result.name, lang)
     path = folder / REPORT
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))  # a lone surrogate has no place in UTF-8

@@ -1,0 +1,17 @@
+"""How a long computation goes through its items: an argument, so that it can be shown and stopped, or neither."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Each(Protocol):
+    """Gives `items` back one by one; `title` says what is done with them, `total` how many there are."""
+
+    def __call__(self, title: str, items: Iterable[T], total: int) -> Iterator[T]: ...
+
+
+def in_silence(title: str, items: Iterable[T], total: int) -> Iterator[T]:
+    """The items, and nothing else."""
+    return iter(items)

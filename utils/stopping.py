@@ -1,0 +1,102 @@
+"""Signals that end a run: the first in good order, a second at once, whatever the program is busy with.
+
+The first one cancels the task of the run, raises Interrupted between two items of a long computation (`heed`), and
+KeyboardInterrupt where nothing has been asked yet. For the second a thread waits, as the handlers of Python have to
+wait for the end of a call into C. Nothing is torn by that: files appear as a whole, the journal commits each answer.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any, Self, TypeVar
+
+from utils.errors import Interrupted
+
+T = TypeVar("T")
+STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+ONCE = {signal.SIGHUP}  # a terminal that is closed tells some programs twice that it hangs up
+
+_current: ContextVar["Stop | None"] = ContextVar("stop", default=None)
+
+
+class Stop:
+    """What the signals of this process do while it is entered. Use it in the main thread."""
+
+    def __init__(self) -> None:
+        self.began = False
+        """Has the run begun, so that there may be answers to go on with?"""
+        self._asked: set[int] = set()
+        self._heard = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Future[Any] | None = None
+
+    def __enter__(self) -> Self:
+        reading, self._pipe = os.pipe()
+        os.set_blocking(self._pipe, False)
+        threading.Thread(target=_end_at_second, args=(reading,), daemon=True).start()
+        self._former_pipe = signal.set_wakeup_fd(self._pipe, warn_on_full_buffer=False)
+        heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]  # as by nohup
+        self._former = {number: signal.signal(number, self._on_signal) for number in heard}
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._former_pipe)
+        os.close(self._pipe)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        _end_if_second(number, self._asked)
+        if self._loop is None:
+            raise KeyboardInterrupt
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if not self._heard and self._task:
+            self._heard = True
+            self._task.cancel()
+
+    def heed(self) -> None:
+        """Raises Interrupted if a signal has come that nobody has heard yet."""
+        if self._asked and not self._heard:
+            self._heard = True
+            raise Interrupted("interrupted")
+
+    async def stoppable(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work`, the task that a signal cancels. Raises Interrupted where one has."""
+        self.began = True
+        self._task, self._loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+        try:
+            return await self._task
+        except asyncio.CancelledError as exc:
+            raise Interrupted("interrupted") from exc
+        finally:
+            self._loop = None
+
+
+def heed_signals() -> None:
+    """Raises Interrupted in the middle of a long computation if a signal has come meanwhile."""
+    if stop := _current.get():
+        stop.heed()
+
+
+def _end_at_second(reading: int) -> None:
+    """Read what Python writes for each signal, its number, until the other end is closed."""
+    seen: set[int] = set()
+    while numbers := os.read(reading, 64):
+        for number in filter(STOPPING.__contains__, numbers):
+            _end_if_second(number, seen)
+    os.close(reading)
+
+
+def _end_if_second(number: int, seen: set[int]) -> None:
+    """End the process unless this is the first signal, or the same hang-up again; take it down in `seen`."""
+    if seen and seen | {number} != ONCE:
+        os._exit(Interrupted.exit_code)
+    seen.add(number)
