@@ -215,7 +215,7 @@ async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Sp
     if config.max_overlap < 1 and config.engine == "ray":
         from generator.scale_out import drop_near_copies
 
-        await drop_near_copies(rows, seeds, config.max_overlap)
+        await drop_near_copies(rows, seeds, config.max_overlap, kit.display.each)
     elif config.max_overlap < 1:
         set_near_copies_aside(rows, seeds, config.max_overlap, kit.display.each)
     return Finished.on(rows)

@@ -25,6 +25,7 @@ from tests.hub_stub import HubStub, Repo
 from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
 from utils.config import RunConfig
+from utils.each import in_silence
 from utils.journal import Journal
 from utils.ledger import Ledger
 from utils.llm import Recorder
@@ -394,7 +395,7 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
             rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
         set_near_copies_aside(one, seeds, 0.7)
         with engine.connected(machines.address):
-            asyncio.run(engine.drop_near_copies(other, seeds, 0.7))
+            asyncio.run(engine.drop_near_copies(other, seeds, 0.7, in_silence))
         assert list(other.items()) == list(one.items())
         kinds = Counter(kind for _, (kind, _) in one.items())
         assert min(kinds["evolved"], kinds["eliminated"]) > 3

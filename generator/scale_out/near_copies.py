@@ -11,20 +11,20 @@ from typing import Any
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of
+from utils.each import Each
 from utils.errors import EndpointError
 from utils.overlap import NearCopies, NearCopiesInContext
 from utils.results import near_copy_record, set_near_copies_aside
 from utils.schema import Message, SeedInstruction
 from utils.spool import Spool
 
-ON_DRIVER = 1_000_000  # rows at most: 25 minutes
-IN_A_SHARD = 250_000  # texts
+ON_DRIVER, IN_A_SHARD = 1_000_000, 250_000  # rows at most, which take 25 minutes; texts
 
 
-async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_overlap: float) -> None:
+async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_overlap: float, each: Each) -> None:
     """Eliminate new instructions that nearly repeat another row's, in the order of rows."""
     if len(rows) <= ON_DRIVER:
-        set_near_copies_aside(rows, seeds, max_overlap)
+        set_near_copies_aside(rows, seeds, max_overlap, each)
         return
     new = (([Message(**turn) for turn in r["context"]], r["id"], r["instruction"]) for _, r in _new(rows))
     texts = chain(((seed.context, seed.id, seed.text) for seed in seeds), new)
