@@ -17,7 +17,7 @@ from tests.fakes import EMPTY_BODY, Act, MisbehavingServer, Received, dead_url, 
 from tests.offline_server import offline_reply
 
 FILES = {
-    "no_column.jsonl": '{"question": "Why?", "level": 1}\n',
+    "no_column.jsonl": '{"riddle": "Why?", "level": 1}\n',
     "empty.jsonl": "",
     "latin.csv": "instruction\ncafé\n".encode("latin-1"),
 }
@@ -32,7 +32,7 @@ WRONG = {
     "unknown llm key": ((*OFFLINE, "--evol-llm-config", "modell=x"), ["modell", "--evol-llm-config", "api_key_env"]),
     "wrong llm value": ((*OFFLINE, "--optim-llm-config", "temperature=hot"), ["temperature", "hot"]),
     "no such file": (("--offline", "--data-path", "gone.jsonl"), ["gone.jsonl", "--data-path"]),
-    "no such column": (("--offline", "--data-path", "no_column.jsonl"), ["'question', 'level'", "--instruction-field"]),
+    "no such column": (("--offline", "--data-path", "no_column.jsonl"), ["'riddle', 'level'", "--instruction-field"]),
     "not UTF-8": (("--offline", "--data-path", "latin.csv"), ["UTF-8"]),
     "too few seeds": ((*OFFLINE, "--dev-size", "9"), ["13", "12", "lower"]),
     "wrong suffix of the result": ((*OFFLINE, "--save-path", "x.csv"), [".parquet"]),

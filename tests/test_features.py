@@ -263,7 +263,7 @@ def test_a_stricter_rule_costs_no_call(tmp_path, monkeypatch, capsys):
     before = summary(tmp_path)
     first = capsys.readouterr().out
     monkeypatch.setattr("validator.verdicts.first_answer_rule", lambda instruction, answer: "broken")
-    assert run_here(*flags) == 0
+    assert run_here(*flags) == 4
     after = summary(tmp_path)
     assert (before["calls"] > 0, after["calls"], after["evolved"]) == (True, 0, 0)
     assert after["eliminated"]["broken"] == before["evolved"]

@@ -6,6 +6,7 @@ from itertools import cycle
 from tests.command import run, served
 from tests.fakes import Act, MisbehavingServer, Received, answered
 from tests.offline_server import offline_reply
+from utils.replies import split_thoughts
 
 WHY = "SECRET thoughts.\n첫째, 비용."
 SHAPES = [
@@ -37,3 +38,8 @@ def test_no_thought_and_no_invented_turn_reaches_the_result(tmp_path):
     assert [row.pop("reasoning") for row in results["thinking"]] == [WHY] * len(results["plain"])
     assert [row.pop("reasoning") for row in results["plain"]] == [None] * len(results["plain"])
     assert results["thinking"] == results["plain"]
+
+
+def test_a_fence_right_behind_thoughts_is_the_text():
+    method = "```Optimized Method\nStep 1: List ways.\n```"
+    assert [split_thoughts(shape.replace("{}", method))[0] for shape in SHAPES] == [method] * len(SHAPES)

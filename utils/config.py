@@ -608,7 +608,7 @@ def typed(argv: Sequence[str]) -> Sequence[str]:
 
 def wants_json(argv: Sequence[str]) -> bool:
     """Whether the flags, right or wrong, ask for JSON on stderr."""
-    formats = [after for word, after in zip(argv, (*argv[1:], ""), strict=True) if word == "--log-format"]
+    formats = [after for word, after in zip(argv, (*argv[1:], ""), strict=False) if word == "--log-format"]
     formats += [word.partition("=")[2] for word in argv if word.startswith("--log-format=")]
     return formats[-1:] == ["json"]
 

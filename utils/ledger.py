@@ -27,15 +27,15 @@ class StageUse:
     """What one stage has used: calls paid now, calls served from the journal, tokens, cost."""
 
     calls: int = 0
+    journaled: int = 0
+    unavailable: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal = Decimal(0)
     in_vain: int = 0  # replies of no use, which were paid for all the same
     in_flight: int = 0
     prompts_in_flight: Decimal = Decimal(0)  # what the prompts of these will cost
     largest: int = 0  # tokens of the longest reply
     estimated: int = 0  # what the prompts of all replies were thought to have, in tokens
-    journaled: int = 0
-    unavailable: int = 0
-    usage: Usage = field(default_factory=Usage)
-    cost: Decimal = Decimal(0)
 
     def prompt_tokens(self, estimated: int) -> int:
         """What a prompt of this estimated size will have, by what former estimates came to."""

@@ -95,6 +95,7 @@ class Page:
             number = bisect_right(starts, mark.end) - 1
             if fence_in(after) and starts[number] < mark.end:
                 lines[number] = after
+                starts[number] = mark.end  # the mark itself is not in the code
             elif fence_in(before) and mark.kind == "end":
                 lines[number] = before
         edges: list[int] = []
