@@ -402,9 +402,9 @@ def test_scratch_folders_of_killed_runs_are_removed_at_the_next_start(tmp_path):
 
 def test_scratch_folders_in_use_stay(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "auto-evol-notes.txt").write_text("no folder")
+    (tmp_path / "auto-evol-scratch-notes.txt").write_text("no folder")
     with scratch_folder() as one, scratch_folder() as other:
         (one / "x").write_text("x")
         assert other.exists()
         assert (one / "x").exists()
-    assert os.listdir(tmp_path) == ["auto-evol-notes.txt"]
+    assert os.listdir(tmp_path) == ["auto-evol-scratch-notes.txt"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from utils.errors import DataError
 
-PREFIX = "auto-evol-"
+PREFIX = "auto-evol-scratch-"  # not that of older versions, which lock theirs not
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 
 from utils.errors import EndpointError
 from utils.llm.faults import Fault, FaultKind
-from utils.llm.health import MOST_REFUSALS, Health, Refusals
+from utils.llm.health import FIRST_PAUSE, MOST_REFUSALS, Health, Refusals
 
 MANY = 100
 
@@ -61,10 +61,17 @@ def test_probes_pause_for_longer_and_longer():
     of, _ = health(worked=True)
     pauses = []
     for _ in range(12):
-        of.fault(Fault(FaultKind.SERVER, "HTTP 503"), MANY)
+        of.fault(Fault(FaultKind.SERVER, "HTTP 503"), MANY, probing=of.down)
         pauses.append(of.pause)
-    assert pauses[:6] == [0.5, 0.5, 0.5, 1, 2, 4]
+    assert pauses[:6] == [FIRST_PAUSE * n for n in (1, 1, 1, 2, 4, 8)]
     assert pauses[-1] == 30
+
+
+def test_what_was_in_flight_when_it_went_down_makes_no_pause_longer():
+    of, _ = health(worked=True)
+    for _ in range(64):
+        of.fault(Fault(FaultKind.SERVER, "HTTP 503"), MANY)
+    assert of.pause == FIRST_PAUSE
 
 
 def test_few_requests_that_are_left_are_given_up_instead_of_the_run():

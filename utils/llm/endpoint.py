@@ -153,14 +153,14 @@ class OpenAIEndpoint:
                 if self._health.down and not probing:
                     raise Fault(FaultKind.HELD, "held while the endpoint is down")
                 try:
-                    return await self._ask(server, request)
+                    return await self._ask(server, request, probing)
                 except (EndpointError, BudgetReached) as exc:
                     self._gate.close(exc)  # the run ends: what waits is not sent any more
                     raise
         finally:
             server.assigned -= 1
 
-    async def _ask(self, server: Server, request: Request) -> Completion:
+    async def _ask(self, server: Server, request: Request, probing: bool) -> Completion:
         prompt = await self._ledger.admit(request, self._config)
         window, started, completion, refused = server.window, server.window.now(), None, None
         number = self._health.post()
@@ -176,7 +176,7 @@ class OpenAIEndpoint:
                 self._ledger.rate_limited_seconds += window.throttled(started, fault.wait or 1.0)
             self._set_aside(server, fault)
             if not fault.elsewhere:
-                self._health.fault(fault, self._under_way)
+                self._health.fault(fault, self._under_way, probing)
             raise
         except Refused as exc:
             refused = exc

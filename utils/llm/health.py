@@ -17,8 +17,8 @@ from utils.llm.wordings import clock
 log = logging.getLogger(__name__)
 
 DOWN_AFTER = 3  # faults in a row, of 5xx or of the connection, with no answer between them
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between probes of an endpoint that is down
-DEAD_AFTER_SECONDS, STRANGE_AFTER_SECONDS = 1.5, 3.0  # an address that has never worked is given no longer
+FIRST_PAUSE, LONGEST_PAUSE = 0.35, 30.0  # seconds between probes of an endpoint that is down
+DEAD_AFTER_SECONDS, STRANGE_AFTER_SECONDS = 1.0, 2.5  # an address that has never worked is given no longer
 FEW = 3  # requests: if no more are left, it may be they that the server cannot take
 PATIENCE_WITH_FEW = 90.0  # seconds
 PATIENCE_UNDER_429 = 600.0  # seconds of nothing but 429, beside the waits that the server asked for
@@ -79,9 +79,10 @@ class Health:
         self._in_a_row = self._probes = 0
         self._since.pop("outage", None)
 
-    def fault(self, fault: Fault, left: int) -> None:
+    def fault(self, fault: Fault, left: int, probing: bool = False) -> None:
         """Take note of a fault; `left` requests are under way or wait. Raises EndpointError when there is no hope."""
         if fault.kind.is_outage:
+            self._probes += probing  # what was in flight when it went down fails, too, and tells nothing new
             self._outage(fault, left)
             return
         if fault.kind is not FaultKind.TIMEOUT:
@@ -106,7 +107,6 @@ class Health:
         return self.worked and left <= FEW
 
     def _outage(self, fault: Fault, left: int) -> None:
-        self._probes += self.down
         self._in_a_row += 1
         lasted = self._now() - self._since.setdefault("outage", self._now())
         if self._in_a_row < DOWN_AFTER:

@@ -1,7 +1,6 @@
 """What the roles use: the journal first, then an endpoint; every completion is recorded before it is used."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, Protocol
@@ -11,8 +10,6 @@ from utils.errors import JournalError
 from utils.journal import request_key
 from utils.ledger import Ledger
 from utils.schema import Completion, Message, Request, Stage
-
-log = logging.getLogger(__name__)
 
 
 class LLM(Protocol):
@@ -65,6 +62,11 @@ class JournaledLLM:
     @property
     def model(self) -> str:
         return self.config.model
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are with a server, of all LLMs that share the ledger."""
+        return self._ledger.in_flight
 
     async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
         """The completion of `messages`; `draw` counts the samples of one prompt, from 0.
@@ -119,8 +121,6 @@ class JournaledLLM:
         tasks = list(self._under_way.values())
         if not tasks:
             return
-        if seconds:
-            log.info("%d answers in flight are waited for, %g s at most", len(tasks), seconds)
         _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:
             task.cancel()

@@ -1,11 +1,14 @@
 """The two LLMs of a run, opened and closed."""
 
 import asyncio
+import logging
 
 from utils.concurrency import Gate, Window
 from utils.config import LLMConfig, RunConfig
 from utils.ledger import Ledger
 from utils.llm.journaled import Booked, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
+
+log = logging.getLogger(__name__)
 
 GRACE = 25.0  # seconds that calls in flight are given when a run stops early: they are paid for
 
@@ -46,6 +49,8 @@ def _endpoint(
 
 async def close_llms(*llms: JournaledLLM) -> None:
     """Give calls under way a moment to come home, then close the connections."""
+    if llms[0].in_flight:
+        log.info("%d requests in flight are waited for, %g s at most", llms[0].in_flight, GRACE)
     await asyncio.gather(*(llm.drain(GRACE) for llm in llms))
     for llm in llms:
         await llm.close()
