@@ -85,7 +85,7 @@ def answered(done, server, tmp_path_factory) -> Done:
 
 def test_it_ends_well_and_every_seed_is_accounted_for(done):
     told, kept, lost = done.summary, done.lines("x.jsonl"), done.lines("x.run/rejects.jsonl")
-    assert done.ran.code == 0, done.ran.err
+    assert done.ran.code == (0 if kept else 4), done.ran.err  # such a model may evolve none of three
     assert sorted(row["id"] for row in kept + lost) == [0, 1, 2]
     assert (told["rows_in"], told["evolved"], told["unavailable"]) == (3, len(kept), 0)
     assert told["eliminated"] == Counter(row["reason"] for row in lost)
@@ -127,7 +127,7 @@ def test_a_rerun_makes_no_call_and_the_same_files(fixture, server, request):
     former: Done = request.getfixturevalue(fixture)
     written, counted = former.written, server.tokens()
     ran = run(former.folder, *former.argv)
-    assert (ran.code, former.summary["calls"]) == (0, 0), ran.err
+    assert (ran.code, former.summary["calls"]) == (former.ran.code, 0), ran.err
     assert (former.written, server.tokens()) == (written, counted)
 
 
