@@ -25,31 +25,32 @@ from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
 from generator import Roles, answer, groups_of_ten, run_group, run_pool
 from optimizer import optimize
-from utils.command import Job, run_command
 from utils.concurrency import for_each, together
 from utils.config import EVOL_INSTRUCT, RunConfig
-from utils.dataset import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.errors import BudgetReached, EndpointError
-from utils.journal import journal_history
-from utils.ledger import Ledger
+from utils.files.row_store import Spool
+from utils.files.storage import store_of
+from utils.files.writing import Columns, write_parts, write_rows
 from utils.llm import JournaledLLM, Recorder, close_llms, open_llms
-from utils.logs import Display
-from utils.outputs import write_outputs
-from utils.plan import Planner, explored_size, plan_text, seed_size
-from utils.results import (
+from utils.llm.journal import journal_history
+from utils.llm.ledger import Ledger
+from utils.outputs.writing import write_outputs
+from utils.process.streams import say
+from utils.rows.counts import Finished
+from utils.rows.records import (
     EVOLVED,
     REJECTED,
-    Columns,
     Record,
     method_record,
     outcome_record,
     result_records,
     set_aside_record,
-    set_near_copies_aside,
-    write_parts,
-    write_rows,
 )
-from utils.run_folder import JOURNAL, Folder, RunFolder
+from utils.rows.summary import Summary, as_text, changes, rate_text, summarize
+from utils.run.command import Job, run_command
+from utils.run.display import Display
+from utils.run.plan import Planner, explored_size, plan_text, seed_size
+from utils.run.run_folder import JOURNAL, Folder, RunFolder
 from utils.schema import (
     BREADTH,
     Candidate,
@@ -61,11 +62,7 @@ from utils.schema import (
     SeedInstruction,
     Trajectory,
 )
-from utils.spool import Spool
-from utils.storage import store_of
-from utils.streams import say
-from utils.summary import Summary, as_text, changes, rate_text, summarize
-from utils.tally import Finished
+from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
 from validator import (
     FINAL_FATAL,
     LEARNING_FATAL,
@@ -217,6 +214,8 @@ async def generate(kit: Kit, seeds: SeedSet, methods: Sequence[Method], rows: Sp
 
         await drop_near_copies(rows, seeds, config.max_overlap, kit.display.each)
     elif config.max_overlap < 1:
+        from utils.text.near_duplicates import set_near_copies_aside  # numpy, which other runs can spare
+
         set_near_copies_aside(rows, seeds, config.max_overlap, kit.display.each)
     return Finished.on(rows)
 
@@ -372,7 +371,7 @@ def result_columns(seeds: SeedSet) -> Columns:
 async def tag_samples(kit: Kit, rows: Spool) -> str:
     """Complexity and diversity of samples of seeds and of evolved rows, tagged together, as JSON."""
     from analyzer.tag import sample_ids, tag
-    from utils.measures.tags import TagComparison
+    from utils.text.measures.tags import TagComparison
 
     size, seed = kit.config.tag_size, kit.config.seed
     kinds = {key: kind for key, (kind, _) in rows.items() if kind != "set_aside"}
@@ -428,8 +427,8 @@ def on_cluster(config: RunConfig) -> AbstractContextManager:
 
 async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, spent: Ledger) -> str:
     """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
-    from utils.comparison import Compared, comparison_text, write_comparison
-    from utils.measures.run import measure_run
+    from utils.outputs.comparison import Compared, comparison_text, write_comparison
+    from utils.text.measures.run import measure_run
 
     compared = []
     for number, of_one in enumerate(each_method(config), start=1):

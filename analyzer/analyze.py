@@ -8,8 +8,8 @@ from analyzer.asking import IN_HALVES
 from analyzer.cases import describe, joined, trajectory_block
 from utils.concurrency import together
 from utils.llm import LLM
+from utils.llm.replies import read_feedback
 from utils.prompts import fill, user
-from utils.replies import read_feedback
 from utils.schema import Feedback, Finding, Message, Method, Trajectory
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from analyzer.asking import ask_about
 from analyzer.cases import context_lines, joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
+from utils.llm.replies import read_comparison
 from utils.prompts import case_block, fill, user
-from utils.replies import read_comparison
 from utils.schema import Completion, Trajectory
 
 PAIRS_PER_CALL = 10

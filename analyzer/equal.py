@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from analyzer.asking import ask_about
 from analyzer.cases import joined, rewrite_block
 from utils.llm import LLM
+from utils.llm.replies import read_equality
 from utils.prompts import fill, user
-from utils.replies import read_equality
 from utils.schema import Completion, Trajectory
 
 

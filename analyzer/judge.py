@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from analyzer.asking import ask_about
 from analyzer.cases import joined, rewrite_block
 from utils.llm import LLM
+from utils.llm.replies import read_findings
 from utils.prompts import fill, user
-from utils.replies import read_findings
 from utils.schema import Completion, Finding, Trajectory
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """The tagger: what an instruction intends, as short tags (InsTag, arXiv 2308.07074), ten instructions at a time.
 
 Auto Evol-Instruct measures with them how complex and how diverse a data set is: Code Alpaca has 4.06 tags per
-instruction and 1.95 different tags per instruction, evolved by Evol-Instruct 4.55 and 2.37. `utils.measures.tags`
+instruction and 1.95 different tags per instruction, evolved by Evol-Instruct 4.55 and 2.37. `utils.text.measures.tags`
 computes these figures. Figures of different tagging models are not comparable, nor are those of the paper with them.
 """
 
@@ -16,11 +16,11 @@ from analyzer.asking import ask_about
 from analyzer.cases import joined, shown
 from utils.concurrency import together
 from utils.llm import LLM
-from utils.measures.sample import rank
-from utils.measures.tags import Tags, fold, merge_similar
+from utils.llm.replies.cases import Case, read_cases
 from utils.prompts import case_block, fill, user
-from utils.replies.cases import Case, read_cases
 from utils.schema import Completion
+from utils.text.measures.sample import rank
+from utils.text.measures.tags import Tags, fold, merge_similar
 
 GROUP = 10
 MOST = 30  # tags that one instruction can bear; a reply with more has run away

@@ -22,13 +22,14 @@ from string import Template
 from analyzer import judge
 from bench.harness import table
 from evolver import evolve, initial_method
-from utils.concurrency import Gate, Window, together
+from utils.concurrency import together
 from utils.config import LLMConfig
-from utils.journal import Journal
-from utils.ledger import Ledger
 from utils.llm import JournaledLLM, OpenAIEndpoint
+from utils.llm.journal import Journal
+from utils.llm.ledger import Ledger
+from utils.llm.limits import Gate, Window
+from utils.llm.replies import read_comparison
 from utils.prompts import case_block, fill, user
-from utils.replies import read_comparison
 from utils.schema import Method, SeedInstruction, Trajectory
 from validator import first_rewrite_rule
 

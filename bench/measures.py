@@ -46,8 +46,8 @@ def _words(tongue: str, count: int, random: Random) -> str:
 
 def one(count: int) -> None:
     """Measure `count` rows and print what the table shows, as JSON."""
-    from utils.measures.dataset import TAGGED, Measurer
-    from utils.measures.verb_noun import first_pair_of, verb_noun_pairs
+    from utils.text.measures.dataset import TAGGED, Measurer
+    from utils.text.measures.verb_noun import first_pair_of, verb_noun_pairs
 
     made, measurer, clock = list(rows(count)), Measurer(), [time.perf_counter()]
     for text, parent in made:

@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from random import Random
 
 from bench.harness import table
-from utils.overlap import NearCopies, NearCopy, rouge_l
+from utils.text.near_duplicates import NearCopies, NearCopy, rouge_l
 
 VOCABULARY = 50_000  # words by rank
 OPENINGS = 40

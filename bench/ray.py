@@ -24,8 +24,8 @@ from typing import Any
 
 from bench.harness import Measured, run_main, server, table, write_seeds
 from utils.concurrency import for_each
-from utils.journal import Journal, request_key
-from utils.ledger import Ledger
+from utils.llm.journal import Journal, request_key
+from utils.llm.ledger import Ledger
 from utils.schema import Completion, Message, Request, Sampling, Usage
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from evolver.operations import operation, six_operations
 from utils.errors import ConfigError
 from utils.llm import LLM
+from utils.llm.replies import read_rewrite
 from utils.prompts import fill, indented, shown_context, template, user
-from utils.replies import read_rewrite
 from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
 
 __all__ = ["CheckRewrite", "Choose", "evolve", "initial_method", "method_from_file", "operation", "six_operations"]

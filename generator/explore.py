@@ -70,7 +70,7 @@ class _Texts:
     """Names or instructions that are known; it takes in what is new and turns away what says the same again."""
 
     def __init__(self, max_overlap: float, known: Iterable[str]) -> None:
-        from utils.overlap import NearCopies  # numpy, which a run that explores nothing can spare
+        from utils.text.near_duplicates import NearCopies  # numpy, which a run that explores nothing can spare
 
         self._copies = NearCopies(max_overlap)
         self._rows = count()  # each text is a row of its own

@@ -1,6 +1,6 @@
 """Readers of what an LLM replies when a domain is explored: sub-tasks as JSON, instructions as free text.
 
-As in `utils.replies`: pure functions that forgive what real models do to a format, never raise, and are linear.
+As in `utils.llm.replies`: pure functions that forgive what real models do to a format, never raise, and are linear.
 """
 
 import re
@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field
 
 from generator.explore_tree import one_line
-from utils.replies import split_thoughts
-from utils.replies.cases import clean, validated
-from utils.replies.objects import json_objects
-from utils.replies.text import PLACEHOLDER, RULE, fence_blocks, fenced_lines, peel_bold, peel_fence, peel_quotes
+from utils.llm.replies import split_thoughts
+from utils.llm.replies.cases import clean, validated
+from utils.llm.replies.objects import json_objects
+from utils.llm.replies.text import PLACEHOLDER, RULE, fence_blocks, fenced_lines, peel_bold, peel_fence, peel_quotes
 
 # --- Sub-tasks ---------------------------------------------------------------------------------
 

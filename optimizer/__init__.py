@@ -3,8 +3,8 @@
 import re
 
 from utils.llm import LLM
+from utils.llm.replies import read_method
 from utils.prompts import fill
-from utils.replies import read_method
 from utils.schema import Feedback, Message, Method
 
 MAX_CHARS = 2_400  # a method is read with every row: length costs money, and long methods over-fit

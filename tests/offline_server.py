@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.fakes import Act, Received, answered
-from utils.offline import OfflineEndpoint
+from utils.llm.offline import OfflineEndpoint
 from utils.schema import Message, Request, Sampling
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from tests.builders import score
 from utils.config import RunConfig
-from utils.measures.run import measure_run
-from utils.report import write_report
-from utils.results import dumps, method_record, write_rows
+from utils.files.writing import dumps, write_rows
+from utils.outputs.report import write_report
+from utils.rows.records import EVOLVED, method_record
+from utils.rows.summary import StageSummary, Summary
 from utils.schema import Candidate, EvolvedRow, Method, Reject, Rewrite
-from utils.summary import StageSummary, Summary
+from utils.text.measures.run import measure_run
 
 ATTACKS = {
     "script end": "</script><script>document.title = 'taken'</script>",
@@ -101,7 +102,7 @@ def make_folder(
     """What a run with these rows and methods leaves behind, but the journal."""
     folder = Folder(where / f"out{suffix}")
     folder.path.mkdir()
-    write_rows(folder.result, iter(result))
+    write_rows(folder.result, iter(result), EVOLVED)
     write_rows(folder.path / "rejects.jsonl", iter(rejects))
     write_rows(folder.path / "methods.jsonl", (method_record(each, 0.5) for each in history))
     config = RunConfig(**{"data_path": "seeds.jsonl", "save_path": folder.result.name} | flags)

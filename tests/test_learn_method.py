@@ -12,18 +12,19 @@ from main import Kit, Learned, generate, learn_method
 from tests.builders import rate, seeds
 from tests.command import SEEDS
 from tests.fakes import Asked, ScriptedLLM
-from utils.config import RunConfig, parse_arguments
-from utils.dataset import SeedSource, load_seeds, split_seeds
-from utils.journal import Journal
-from utils.ledger import Ledger
+from utils.config import RunConfig
+from utils.files.row_store import Spool
 from utils.llm import JournaledLLM
-from utils.logs import Display
-from utils.offline import OfflineEndpoint
-from utils.offline.reading import dice, read_cases
-from utils.results import evolved_records, rejected_records
-from utils.run_folder import Folder
+from utils.llm.journal import Journal
+from utils.llm.ledger import Ledger
+from utils.llm.offline import OfflineEndpoint
+from utils.llm.offline.reading import dice, read_cases
+from utils.rows.records import evolved_records, rejected_records
+from utils.run.arguments import parse_arguments
+from utils.run.display import Display
+from utils.run.run_folder import Folder
 from utils.schema import Completion, Method, Request
-from utils.spool import Spool
+from utils.seeds import SeedSource, load_seeds, split_seeds
 
 TRAIN, DEV = seeds(14)[:4], seeds(14)[4:]
 UNUSABLE = "```Optimized Method\nshort\n```"

@@ -25,24 +25,16 @@ from tests.hub_stub import HubStub, Repo
 from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
 from utils.config import RunConfig
-from utils.each import in_silence
-from utils.journal import Journal
-from utils.ledger import Ledger
+from utils.files.row_store import Spool
+from utils.files.storage import ObjectStore
+from utils.files.writing import parquet_bytes, parquet_rows
 from utils.llm import Recorder
-from utils.results import outcome_record, parquet_bytes, parquet_rows, set_near_copies_aside
-from utils.schema import (
-    PASSED,
-    Answer,
-    Message,
-    Request,
-    Rewrite,
-    RowOutcome,
-    Sampling,
-    SeedInstruction,
-    Trajectory,
-)
-from utils.spool import Spool
-from utils.storage import ObjectStore
+from utils.llm.journal import Journal
+from utils.llm.ledger import Ledger
+from utils.process.each import in_silence
+from utils.rows.records import outcome_record
+from utils.schema import PASSED, Answer, Message, Request, Rewrite, RowOutcome, Sampling, SeedInstruction, Trajectory
+from utils.text.near_duplicates import set_near_copies_aside
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
 

@@ -14,7 +14,7 @@ import pytest
 from tests.command import OFFLINE, failed, finish, run, served, start
 from tests.fakes import HANG, Act, MisbehavingServer, Received
 from tests.offline_server import offline_reply
-from utils.journal import Journal
+from utils.llm.journal import Journal
 
 FILES = ("evolution_result.json", "evolution_result.run/methods.jsonl", "evolution_result.run/rejects.jsonl")
 JOURNAL = Path("evolution_result.run/journal.sqlite")

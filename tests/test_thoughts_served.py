@@ -6,7 +6,7 @@ from itertools import cycle
 from tests.command import run, served
 from tests.fakes import Act, MisbehavingServer, Received, answered
 from tests.offline_server import offline_reply
-from utils.replies import split_thoughts
+from utils.llm.replies import split_thoughts
 
 WHY = "SECRET thoughts.\n첫째, 비용."
 SHAPES = [

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
-from utils.measures import wilson
+from utils.interval import wilson
 
 Stage = Literal["evolve", "respond", "analyze", "judge", "compare", "optimize", "equal", "explore", "tag"]
 

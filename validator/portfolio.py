@@ -39,7 +39,7 @@ def likeness_of(one: CandidateScore, other: CandidateScore) -> float:
 
 
 def _added(score: CandidateScore) -> dict[int, frozenset[str]]:
-    from utils.overlap import tokens  # numpy, which a run with one method can spare
+    from utils.text.near_duplicates import tokens  # numpy, which a run with one method can spare
 
     rewritten = (o.trajectory for o in score.outcomes if o.trajectory.stages)
     return {t.seed.id: frozenset(tokens(t.final)) - frozenset(tokens(t.seed.text)) for t in rewritten}

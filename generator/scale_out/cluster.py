@@ -15,7 +15,7 @@ os.environ.update(RAY_BACKEND_LOG_LEVEL="fatal", RAY_ENABLE_AUTO_CONNECT="0")
 import ray
 
 from utils.errors import EndpointError
-from utils.storage import brief
+from utils.files.storage import brief
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOT_SHIPPED = [".git", ".venv", ".env", "*.run", "/tests", "/bench", "__pycache__", ".pytest_cache", ".ruff_cache"]

@@ -18,8 +18,8 @@ from generator.scale_out.cluster import cause_of
 from generator.scale_out.groups import Rows
 from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError
-from utils.journal import Journal
-from utils.ledger import Ledger, estimated_tokens
+from utils.llm.journal import Journal
+from utils.llm.ledger import Ledger, estimated_tokens
 from utils.schema import Completion, Request, Stage, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended

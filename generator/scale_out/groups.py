@@ -16,10 +16,11 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from generator.group import groups_of_ten
-from utils.results import Record, parquet_bytes, parquet_rows
+from utils.files.row_store import Spool
+from utils.files.storage import Store
+from utils.files.writing import parquet_bytes, parquet_rows
+from utils.rows.records import Record
 from utils.schema import SeedInstruction
-from utils.spool import Spool
-from utils.storage import Store
 
 GROUPS, ROWS = "groups", "rows"
 IN_A_FILE = 1_000  # groups

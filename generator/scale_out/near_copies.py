@@ -11,12 +11,12 @@ from typing import Any
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of
-from utils.each import Each
 from utils.errors import EndpointError
-from utils.overlap import NearCopies, NearCopiesInContext
-from utils.results import near_copy_record, set_near_copies_aside
+from utils.files.row_store import Spool
+from utils.process.each import Each
+from utils.rows.records import near_copy_record
 from utils.schema import Message, SeedInstruction
-from utils.spool import Spool
+from utils.text.near_duplicates import NearCopies, NearCopiesInContext, set_near_copies_aside
 
 ON_DRIVER, IN_A_SHARD = 1_000_000, 250_000  # rows at most, which take 25 minutes; texts
 

@@ -26,16 +26,17 @@ from generator.scale_out.coordinator import PATIENCE, TRIES, Calls, Coordinator,
 from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups, Rows
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
-from utils.ledger import Ledger
+from utils.files.row_store import Spool
+from utils.files.storage import brief, store_of
 from utils.llm import Recorder
+from utils.llm.journal_segments import open_journal
+from utils.llm.ledger import Ledger
 from utils.llm.opening import GRACE
-from utils.mirror import open_journal
 from utils.prompts import PROMPT_FOLDER
-from utils.results import set_aside_record
-from utils.run_folder import JOURNAL
+from utils.rows.records import set_aside_record
+from utils.run.run_folder import JOURNAL
 from utils.schema import SeedInstruction
-from utils.spool import Spool
-from utils.storage import brief, is_url, store_of
+from utils.urls import is_url
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from analyzer import judge
 from analyzer.cases import LONGEST_TEXT
 from tests.builders import HOSTILE, evolved, seed, seeds
 from tests.fakes import ScriptedLLM
-from utils.offline.reading import read_cases
+from utils.llm.offline.reading import read_cases
 from utils.schema import Completion, Finding, Message, SeedInstruction, Trajectory
 
 CASES = {number: evolved(start, f"{start.text} Say why.") for number, start in enumerate(seeds(4), start=1)}

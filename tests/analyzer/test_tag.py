@@ -9,10 +9,10 @@ import pytest
 from analyzer.tag import MOST, read_tags, sample_ids, tag
 from tests.builders import HOSTILE
 from tests.fakes import Asked, ScriptedLLM
-from utils.measures.tags import LONGEST, Tags, fold, measure_tags, merge_similar
-from utils.offline import OfflineEndpoint
-from utils.offline.reading import read_cases
+from utils.llm.offline import OfflineEndpoint
+from utils.llm.offline.reading import read_cases
 from utils.schema import Completion, Request, Sampling
+from utils.text.measures.tags import LONGEST, Tags, fold, measure_tags, merge_similar
 
 INSTRUCTIONS = ["Explain tides.", "김치의 발효를 설명해 주세요.", "Write a haiku."]
 

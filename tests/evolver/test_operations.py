@@ -9,10 +9,10 @@ from evolver import evolve, operation, six_operations
 from main import Kit, evolve_group
 from tests.builders import HOSTILE, seed, seeds
 from tests.fakes import Asked, ScriptedLLM
-from utils.config import parse_arguments
-from utils.ledger import Ledger
-from utils.logs import Display
+from utils.llm.ledger import Ledger
 from utils.prompts import PROMPT_FOLDER, template
+from utils.run.arguments import parse_arguments
+from utils.run.display import Display
 from utils.schema import RowOutcome
 
 SIX = ["constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"]

@@ -7,17 +7,7 @@ import pytest
 
 from generator import Roles, groups_of_ten, run_group
 from tests.builders import evolved, seeds
-from utils.schema import (
-    PASSED,
-    Answer,
-    Finding,
-    RowOutcome,
-    SeedInstruction,
-    Trajectory,
-    Verdict,
-    failed,
-    unscored,
-)
+from utils.schema import PASSED, Answer, Finding, RowOutcome, SeedInstruction, Trajectory, Verdict, failed, unscored
 
 
 class Scene:

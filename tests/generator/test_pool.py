@@ -7,13 +7,13 @@ import pytest
 
 from generator import Roles, run_pool
 from tests.builders import evolved, seeds
-from utils.config import parse_arguments
-from utils.ledger import Ledger
-from utils.results import outcome_record
+from utils.files.row_store import Spool
+from utils.llm.ledger import Ledger
+from utils.rows.counts import Finished
+from utils.rows.records import outcome_record
+from utils.rows.summary import summarize
+from utils.run.arguments import parse_arguments
 from utils.schema import PASSED, Answer, Finding, Rewrite, RowOutcome, SeedInstruction, Trajectory, failed, unscored
-from utils.spool import Spool
-from utils.summary import summarize
-from utils.tally import Finished
 
 
 class Pool:

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from tests.command import TIMEOUT
-from utils.concurrency import AUTO_START, Gate, Rate, Window, for_each, together
+from utils.concurrency import for_each, together
+from utils.llm.limits import AUTO_START, Gate, Rate, Window
 
 
 class Clock:

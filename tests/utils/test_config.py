@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from utils.config import LLMConfig, RunConfig, build_parser, parse_arguments
+from utils.config import LLMConfig, RunConfig
 from utils.errors import ConfigError, EndpointError
+from utils.run.arguments import build_parser, parse_arguments
 from utils.schema import Sampling
 
 KEYS = {"model", "base_url", "api_key_env", "temperature", "top_p", "max_tokens", "timeout", "max_retries", "seed"}

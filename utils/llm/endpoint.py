@@ -10,13 +10,13 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from utils.concurrency import Gate, Window
 from utils.config import LLMConfig
 from utils.errors import BudgetReached, EndpointError
-from utils.ledger import Ledger, estimated_tokens
 from utils.llm.faults import Border, Fault, FaultKind, Refused
 from utils.llm.health import Health, Refusals
 from utils.llm.keys import usable_key
+from utils.llm.ledger import Ledger, estimated_tokens
+from utils.llm.limits import Gate, Window
 from utils.llm.reply import names_of_models, read_completion
 from utils.schema import Completion, Request, Usage
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from utils.config import LLMConfig
 from utils.errors import JournalError
-from utils.journal import request_key
-from utils.ledger import Ledger
+from utils.llm.journal import request_key
+from utils.llm.ledger import Ledger
 from utils.schema import Completion, Message, Request, Stage
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 
-from utils.concurrency import Gate, Window
 from utils.config import LLMConfig, RunConfig
-from utils.ledger import Ledger
 from utils.llm.journaled import Booked, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
+from utils.llm.ledger import Ledger
+from utils.llm.limits import Gate, Window
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def _endpoint(
     if config.replay:
         return ReplayEndpoint()
     if config.offline:
-        from utils.offline import OfflineEndpoint
+        from utils.llm.offline import OfflineEndpoint
 
         return Booked(OfflineEndpoint(), llm_config, ledger)
     from utils.llm.endpoint import OpenAIEndpoint

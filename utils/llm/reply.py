@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from utils.ledger import text_tokens
 from utils.llm.faults import Border, Fault, FaultKind, Reply, error_codes, error_words
-from utils.replies import split_thoughts
+from utils.llm.ledger import text_tokens
+from utils.llm.replies import split_thoughts
 from utils.schema import AnsweredBy, Completion, Usage
 
 MOST_TOKENS = 2**53

@@ -14,8 +14,8 @@ import ray
 from generator.scale_out.coordinator import TRIES, Calls, Coordinator, SharedLedger, asked, taken
 from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, JournalError
-from utils.journal import Journal, request_key
-from utils.ledger import Ledger, StageUse
+from utils.llm.journal import Journal, request_key
+from utils.llm.ledger import Ledger, StageUse
 from utils.schema import AnsweredBy, Completion, Message, Request, Sampling, Usage
 
 PRICED = LLMConfig(price_in="1", price_out="1", max_tokens=100)

@@ -11,10 +11,10 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 from generator.scale_out import groups as module
 from generator.scale_out.groups import SEEDS, Groups
 from tests.builders import seeds as seeds_of
-from utils.results import parquet_bytes, parquet_rows
+from utils.files.row_store import Spool
+from utils.files.storage import LocalFolder, Store
+from utils.files.writing import parquet_bytes, parquet_rows
 from utils.schema import Message, SeedInstruction
-from utils.spool import Spool
-from utils.storage import LocalFolder, Store
 
 
 @pytest.fixture

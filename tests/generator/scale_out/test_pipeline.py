@@ -16,8 +16,8 @@ from generator.scale_out.pipeline import Evolver, GroupWorker, workers_for
 from tests.builders import seeds as seeds_of
 from tests.generator.scale_out.test_coordinator import Remote
 from utils.errors import BudgetReached
-from utils.journal import Journal
-from utils.ledger import Ledger
+from utils.llm.journal import Journal
+from utils.llm.ledger import Ledger
 
 ROW = {"group": "x", "seeds": json.dumps([asdict(seed) for seed in seeds_of(2)])}
 

@@ -1,0 +1,40 @@
+"""Rows counted in parts add up to rows counted at once."""
+
+from random import Random
+
+from tests.builders import evolved, seed
+from utils.files.row_store import Spool
+from utils.rows.counts import Finished, Tally
+from utils.rows.records import Record, outcome_record, set_aside_record
+from utils.schema import PASSED, Answer, RowOutcome, failed, unscored
+
+VERDICTS = (PASSED, failed("lost"), failed("near_copy"), unscored("unavailable"))
+
+
+def record(row_id: int, verdict, rounds: int) -> Record:
+    trajectory = evolved(seed(id=row_id), *(f"x{number}" for number in range(rounds)))
+    return outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m")
+
+
+def records(count: int) -> list[Record]:
+    """Two generations of each seed, and some rows that are no seeds."""
+    random = Random(count)
+    made = [[record(n, random.choice(VERDICTS), rounds) for rounds in (1, 2)] for n in range(count)]
+    made[3:3] = [[set_aside_record(100, "", "empty")]]
+    return [one for pair in made for one in pair]
+
+
+def test_it_counts_rows_seeds_and_methods():
+    tally = Tally.of([record(0, PASSED, 0), record(1, PASSED, 2), record(1, failed("lost"), 1)])
+    assert dict(tally.rows) == {("evolved", "", 0): 1, ("evolved", "", 2): 1, ("eliminated", "lost", 1): 1}
+    assert (tally.seeds, dict(tally.methods)) == (2, {"method-of-tests": 1})
+    assert tally.by_reason("eliminated") == {"lost": 1}
+    assert tally.by_generation() == {0: {"evolved": 1}, 2: {"evolved": 1}, 1: {"eliminated": 1}}
+
+
+def test_what_is_on_a_spool_is_counted_and_streamed(tmp_path):
+    with Spool(tmp_path / "rows") as rows:
+        rows.put_many(enumerate(records(5)))
+        finished = Finished.on(rows)
+        assert len(list(finished.evolved())) == finished.tally.by_reason("evolved").total()
+        assert len(list(finished.evolved())) + len(list(finished.rejected())) == 11

@@ -1,0 +1,227 @@
+"""The plan against reality: exact where the algorithm fixes the calls, an upper bound elsewhere."""
+
+import json
+from collections import Counter
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from main import each_method, methods_at_hand
+from tests.builders import seed, seeds
+from tests.command import SEEDS, SMALL, run_here
+from utils.config import RunConfig
+from utils.llm.journal import StageHistory
+from utils.run.arguments import parse_arguments
+from utils.run.plan import PlannedStage, Planner, cost_of, explored_size, plan_text, seed_size, task_count
+
+GOLDEN = ("--data-path", str(SEEDS))
+EXPLORE = ("--explore", "gardens", "--explore-depth", "2", "--explore-breadth", "5,2", "--explore-samples", "3")
+# name -> the flags of a run, offline; SMALL learns for one step from 4 rows, with 2 candidates on 6
+RUNS = {
+    "learned": GOLDEN,
+    "learned over steps": (*GOLDEN, "--max-steps", "2", "--candidate-size", "3", "--attempts", "3", "--methods", "2"),
+    "without a judge": (*GOLDEN, "--judge", "off", "--generations", "2"),
+    "evol-instruct": (*GOLDEN, "--method", "evol-instruct", "--generations", "3", "--tag", "--tag-size", "5"),
+    "one row per seed": (*GOLDEN, "--method", "evol-instruct", "--generations", "2", "--no-keep-generations"),
+    "seeds as they are": (*GOLDEN, "--max-steps", "0", "--generations", "0", "--tag"),
+    "explored": (*EXPLORE, "--max-steps", "0"),
+    "compared": (*GOLDEN, "--compare", "auto,evol-instruct", "--max-steps", "0", "--generations", "2"),
+}
+
+
+def config_of(*flags: str) -> RunConfig:
+    return parse_arguments(["--offline", "--quiet", *SMALL, *flags])
+
+
+def planned(config: RunConfig) -> list[PlannedStage]:
+    """The lines of the plan, as the command makes them; the golden seeds where they are not explored."""
+    rows = [json.loads(line) for line in SEEDS.read_text(encoding="utf-8").splitlines()]
+    starts = [seed(row["instruction"], id, row.get("response")) for id, row in enumerate(rows)]
+    size = explored_size(config) if config.explore else seed_size(starts)
+    return [line for run in each_method(config) for line in Planner(run, size, methods_at_hand(run), {}).stages()]
+
+
+@cache
+def asked(name: str) -> Counter[str]:
+    """By stage, what the run of this name has asked for: calls made, and those served from the journal."""
+    with TemporaryDirectory() as folder:
+        assert run_here("--offline", "--quiet", *SMALL, *RUNS[name], "--save-path", f"{folder}/x.json") == 0
+        told = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).rglob("summary.json")]
+    asked: Counter[str] = Counter()
+    for summary in told:
+        for stage, use in summary["stages"].items():
+            asked[stage] += use["calls"] + use["journaled"]
+    return asked
+
+
+def bounds(lines: list[PlannedStage], end: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts[line.stage] += getattr(line, end)
+    return counts
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_a_run_asks_for_is_never_more_than_planned(name):
+    most = bounds(planned(config_of(*RUNS[name])), "most")
+    assert {stage: (calls, most[stage]) for stage, calls in asked(name).items() if calls > most[stage]} == {}
+    assert asked(name).keys() <= most.keys()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_where_least_and_most_are_equal_the_algorithm_fixes_the_calls(name):
+    lines = planned(config_of(*RUNS[name]))
+    least, most = bounds(lines, "least"), bounds(lines, "most")
+    fixed = {stage for stage in most if least[stage] == most[stage]}
+    assert {stage: asked(name)[stage] for stage in fixed} == {stage: most[stage] for stage in fixed}
+
+
+@pytest.mark.parametrize(("name", "calls"), [("learned", 2), ("learned over steps", 6), ("without a judge", 2)])
+def test_the_analyzer_is_asked_exactly_once_per_step_and_candidate(name, calls):
+    lines = planned(config_of(*RUNS[name]))
+    assert (bounds(lines, "least")["analyze"], bounds(lines, "most")["analyze"]) == (calls, calls)
+    assert asked(name)["analyze"] == calls
+
+
+@pytest.mark.parametrize("name", ["evol-instruct", "one row per seed", "seeds as they are", "explored"])
+def test_without_learning_nothing_is_analyzed_or_compared(name):
+    lines = planned(config_of(*RUNS[name]))
+    assert not {"analyze", "optimize", "compare"} & ({line.stage for line in lines} | asked(name).keys())
+
+
+def test_least_is_what_a_smooth_run_asks_for():
+    """Of the small runs only that of seeds as they are goes all the way without a failure."""
+    lines = planned(config_of(*RUNS["seeds as they are"]))
+    assert bounds(lines, "least") == asked("seeds as they are")
+
+
+def lines_of(*flags: str, rows: int = 25) -> dict[str, tuple[int, int]]:
+    config = config_of(*flags)
+    lines = Planner(config, seed_size(seeds(rows)), methods_at_hand(config), {}).stages()
+    return {line.title: (line.least, line.most) for line in lines}
+
+
+def test_the_lines_of_learning():
+    flags = ("--train-size", "20", "--dev-size", "50", "--max-steps", "3", "--candidate-size", "5", "--loop", "3")
+    lines = lines_of(*flags)
+    assert lines["evolve train"] == (180, 180)
+    assert lines["judge train"] == (6, 18)
+    assert lines["analyze"] == (15, 15)
+    assert lines["optimize"] == (15, 45)
+    assert lines["validate: evolve"] == lines["validate: answer"] == (50 + 3 * (4 * 10 + 50), 50 + 15 * 50)
+    assert lines["validate: judge"] == (32, 3 * 16 * 5)
+    assert lines["validate: compare"] == (0, 75)
+
+
+def test_the_lines_of_the_final_run():
+    lines = lines_of("--method", "evol-instruct", "--generations", "4", "--attempts", "2")
+    assert lines["final: evolve"] == lines["final: answer"] == (100, 200)
+    assert lines["final: judge"] == (12, 72)
+    assert lines["final: equality"] == (12, 24)
+    assert lines_of("--method", "evol-instruct", "--generations", "4", "--no-keep-generations")["final: answer"] == (
+        25,
+        50,
+    )
+    assert "final: judge" not in lines_of("--judge", "dev", "--max-steps", "0")
+
+
+def test_seeds_as_they_are_ask_for_the_answers_that_are_missing():
+    config = config_of("--generations", "0", "--max-steps", "0", "--attempts", "3")
+    starts = [*seeds(7), seed("Name a lake.", 7, "Lake Baikal.")]
+    (line,) = Planner(config, seed_size(starts), methods_at_hand(config), {}).stages()
+    assert (line.stage, line.least, line.most) == ("respond", 7, 21)
+
+
+def test_tagging_asks_for_ten_instructions_at_a_time():
+    assert "tagging" not in lines_of()
+    assert lines_of("--tag")["tagging"] == (5, 15)
+    assert lines_of("--tag", "--tag-size", "10")["tagging"] == (2, 6)
+
+
+def test_a_comparison_plans_every_run_and_explores_once():
+    config = config_of(*EXPLORE, "--compare", "auto,evol-instruct")
+    titles = [line.title for line in planned(config)]
+    assert titles.count("explore") == 1
+    assert titles.count("final: evolve") == 2
+    assert titles.count("final: equality") == titles.count("analyze") == 1
+
+
+@pytest.mark.parametrize(
+    ("depth", "breadth", "tasks", "least"),
+    [(1, "4", 4, 1 + 4), (2, "8,6", 56, 2 + 8 * 2 + 56), (3, "2", 14, 1 + 2 + 4 + 14), (3, "5,2", 35, 2 + 5 + 10 + 35)],
+)
+def test_a_fully_explored_domain(depth, breadth, tasks, least):
+    config = config_of("--explore", "a", "--explore", "b", "--explore-depth", str(depth), "--explore-breadth", breadth)
+    assert task_count(config) == tasks
+    line = next(line for line in planned(config) if line.stage == "explore")
+    assert line.least == 2 * least < line.most
+    assert explored_size(config).rows == 2 * tasks * 10
+
+
+# --- Tokens, cost and the table --------------------------------------------------------------------
+
+PRICED = ("--evol-llm-config", "price_in=1", "price_out=10", "--optim-llm-config", "price_in=2", "price_out=20")
+
+
+def test_the_size_of_the_seeds():
+    size = seed_size([seed("Four score and seven.", 0, "x"), seed("a" * 40, 1), seed("a" * 80, 2)])
+    assert (size.rows, size.tokens, size.referenced) == (3, 5 + 10 + 20, 1)
+    assert size.mean == pytest.approx(35 / 3)
+    assert seed_size([]).mean == 0
+
+
+def test_longer_seeds_make_longer_prompts():
+    config = config_of("--max-steps", "0")
+    sizes = (seed_size([seed("a" * length)]) for length in (40, 4000))
+    short, long = (Planner(config, size, methods_at_hand(config), {}).stages() for size in sizes)
+    assert all(one.input_tokens < other.input_tokens for one, other in zip(short, long, strict=True))
+
+
+def test_what_the_journal_knows_takes_the_place_of_assumptions():
+    config = config_of("--max-steps", "0")
+    history = {"evolve": StageHistory(40, 900.0, 123.0)}
+    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), history).stages()
+    assert {line.output_tokens for line in lines if line.stage == "evolve"} == {123.0}
+    assert {line.output_tokens for line in lines if line.stage == "respond"} == {500}
+    text = plan_text(lines, config, history)
+    assert text.splitlines()[1].split()[-1] == "40"
+    assert "respond 500" in text
+    assert "evolve 350" not in text
+
+
+def test_max_tokens_bounds_what_is_assumed():
+    config = config_of("--max-steps", "0", "--evol-llm-config", "max_tokens=100")
+    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), {}).stages()
+    assert {line.stage: line.output_tokens for line in lines} == {"evolve": 100, "judge": 250, "respond": 100}
+
+
+def test_each_llm_has_its_own_price():
+    config = config_of(*PRICED)
+    evolve = PlannedStage("evolve", "evolve", 1, 2, 1000.0, 100.0)
+    judge = PlannedStage("judge", "judge", 1, 2, 1000.0, 100.0)
+    assert cost_of(evolve, 1000, config) == Decimal("2")
+    assert cost_of(judge, 1000, config) == Decimal("4")
+
+
+def test_the_table_adds_up_and_says_what_it_assumes():
+    config = config_of(*PRICED)
+    lines = Planner(config, seed_size(seeds(300)), methods_at_hand(config), {}).stages()
+    table, _, said = plan_text(lines, config, {}).partition("\n\n")
+    head, *rows, total = table.splitlines()
+    assert head.split()[:2] == ["stage", "calls"]
+    assert len(rows) == len(lines)
+    least, most = sum(line.least for line in lines), sum(line.most for line in lines)
+    assert total.split()[:3] == ["all", f"{least:,}", f"{most:,}"]
+    assert {len(row) for row in (head, *rows, total)} == {len(head)}
+    for word in ("4 ASCII characters", "at 10 requests in flight", "evolve 350", "at most"):
+        assert word in said
+    assert "price_in" not in said
+
+
+def test_without_prices_it_says_how_to_see_the_cost():
+    config = config_of()
+    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), {}).stages()
+    assert "price_in and price_out" in plan_text(lines, config, {})

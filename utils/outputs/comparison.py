@@ -1,0 +1,68 @@
+"""`--compare`: several methods over the same rows, in one table."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, TypeAdapter
+
+from utils.rows.summary import Summary
+from utils.text.measures.model import RunMeasures
+
+
+class Compared(BaseModel):
+    """One method of a comparison: its ledger, and what it did to the instructions."""
+
+    method: str
+    summary: Summary
+    measures: RunMeasures
+
+
+def write_comparison(runs: Sequence[Compared]) -> str:
+    """All figures of the comparison, as JSON."""
+    return TypeAdapter(list[Compared]).dump_json(list(runs), indent=2).decode() + "\n"
+
+
+COLUMNS = (
+    "method",
+    "rows",
+    "retention",
+    "length growth",
+    "to parent",
+    "to nearest",
+    "distinct-1",
+    "distinct-2",
+    "calls",
+    "journaled",
+    "tokens",
+    "cost",
+)
+
+
+def comparison_text(runs: Sequence[Compared]) -> str:
+    """The table for a person, and what each method lost by reason. Overlaps are mean ROUGE-L."""
+    rows = [COLUMNS, *map(_row, runs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for run in runs:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in run.summary.eliminated.items())
+        lines.append(f"{run.method} eliminated: {reasons or 'none'}")
+    return "\n".join(lines)
+
+
+def _row(run: Compared) -> tuple[str, ...]:
+    summary, seeds = run.summary, run.measures.seeds
+    last = run.measures.generations[-1] if run.measures.generations else None
+    tokens = (summary.input_tokens + summary.output_tokens, last.tokens if last else None)
+    return (
+        run.method,
+        f"{summary.evolved}/{summary.rows_in}",
+        f"{summary.retention:.1%}",
+        f"{tokens[1].mean / seeds.tokens.mean:.2f}x" if tokens[1] and seeds.tokens else "-",
+        f"{last.parent_overlap.mean:.2f}" if last and last.parent_overlap else "-",
+        f"{last.nearest_overlap.distribution.mean:.2f}" if last and last.nearest_overlap else "-",
+        f"{last.distinct_1:.3f}" if last and last.distinct_1 is not None else "-",
+        f"{last.distinct_2:.3f}" if last and last.distinct_2 is not None else "-",
+        f"{summary.calls:,}",
+        f"{summary.journaled:,}",
+        f"{tokens[0]:,}",
+        f"{summary.cost:.4f}" if summary.cost else "-",
+    )

@@ -1,0 +1,144 @@
+"""The result in the shapes that trainers take, as a second file beside the native records (`--export`).
+
+    alpaca      {"instruction", "input", "output"}, and "system" where a seed has a system prompt
+    messages    {"messages": [{"role", "content"}, ...]}
+    sharegpt    {"conversations": [{"from", "value"}, ...]} of system, human and gpt
+
+What they are to TRL (https://huggingface.co/docs/trl/dataset_formats):
+
+- messages is its *conversational language modeling* type as it stands. The last message is always the response, so
+  that `{"prompt": row["messages"][:-1], "completion": row["messages"][-1:]}` is its *conversational
+  prompt-completion* type.
+- alpaca is none of its types. `input` is always empty (a seed's own input is part of its instruction), so that
+  instruction renamed to prompt and output to completion have the form of its *standard prompt-completion* type; but
+  TRL joins these two as they are, without template or blank: for TRL choose messages.
+- sharegpt is what its `maybe_convert_to_chatml` turns into messages, though it leaves the names human and gpt to the
+  chat template. The system prompt is the first turn: a column beside the turns would be lost there.
+
+A row is the conversation that its answer was asked for with: the context of its seed (system prompt, earlier turns),
+the instruction, the response. So turns of user and assistant alternate, after at most one of the system, as
+LLaMA-Factory, axolotl and chat templates want it. Alpaca has no place for earlier turns.
+
+What the model thought before it answered (`--reasoning`):
+    field    `reasoning_content` beside `content`, which the templates of Qwen and DeepSeek read (messages alone)
+    think    <think>…</think> in front of the response
+    drop     nothing
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from utils.files.writing import Columns, write_rows
+from utils.schema import Message
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Thoughts = Literal["field", "think", "drop"]
+
+SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """An evolved row with what was said before it."""
+
+    instruction: str
+    response: str
+    context: tuple[Message, ...] = ()
+    reasoning: str = ""
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        return (*self.context, Message("user", self.instruction), Message("assistant", self.response))
+
+    @property
+    def system(self) -> str:
+        return next((turn.content for turn in self.context if turn.role == "system"), "")
+
+    @property
+    def has_earlier(self) -> bool:
+        return any(turn.role != "system" for turn in self.context)
+
+
+def export_path(result: Path, shape: str) -> Path:
+    """Where the result in another shape lies: `x.alpaca.json` beside `x.json`."""
+    return result.with_name(f"{result.stem}.{shape}{result.suffix}")
+
+
+def export_rows(path: Path, shape: str, records: Callable[[], Iterable[Row]], thoughts: Thoughts | None = None) -> int:
+    """Write native records in another shape, row by row, as `.json`, `.jsonl` or `.parquet`; return how many.
+
+    `shape` is one of SHAPES; `thoughts` None keeps them where the shape has a field for them. `records` begins anew at
+    each call. Raises DataError where the file cannot be written; a former one is then intact.
+    """
+    make, columns = SHAPES[shape]
+    thoughts = thoughts or ("field" if shape == "messages" else "drop")
+
+    def conversations() -> Iterable[Conversation]:
+        return (_conversation(record, thoughts) for record in records())
+
+    if shape == "alpaca":
+        columns = _alpaca_columns(conversations())
+    if shape == "messages" and any(conversation.reasoning for conversation in conversations()):
+        make, columns = _messages_with_reasoning, MESSAGES_WITH_REASONING
+    rows = (make(conversation) for conversation in conversations())
+    return write_rows(path, ({name: row[name] for name in columns} for row in rows), columns)
+
+
+def _conversation(record: Row, thoughts: Thoughts) -> Conversation:
+    context = tuple(Message(turn["role"], turn["content"]) for turn in record["context"])
+    response, reasoning = record["response"], record.get("reasoning") or ""
+    if reasoning and thoughts == "think":
+        response = f"<think>\n{reasoning}\n</think>\n\n{response}"
+    return Conversation(record["instruction"], response, context, reasoning if thoughts == "field" else "")
+
+
+def _alpaca(row: Conversation) -> Row:
+    return {"instruction": row.instruction, "input": "", "output": row.response, "system": row.system}
+
+
+def _messages(row: Conversation) -> Row:
+    return {"messages": [{"role": turn.role, "content": turn.content} for turn in row.turns]}
+
+
+def _messages_with_reasoning(row: Conversation) -> Row:
+    """Every turn of the assistant has the field, as a text: types are taken from the first rows."""
+    messages = [
+        {"role": turn.role, "content": turn.content} | ({"reasoning_content": ""} if turn.role == "assistant" else {})
+        for turn in row.turns
+    ]
+    messages[-1]["reasoning_content"] = row.reasoning
+    return {"messages": messages}
+
+
+def _sharegpt(row: Conversation) -> Row:
+    turns = ({"from": SHAREGPT_NAMES[turn.role], "value": turn.content} for turn in row.turns)
+    return {"conversations": list(turns)}
+
+
+def _alpaca_columns(rows: Iterable[Conversation]) -> Columns:
+    """The columns must be known before the first row: `datasets` wants the same ones in all of them."""
+    has_system, losing = False, 0
+    for row in rows:
+        has_system = has_system or bool(row.system)
+        losing += row.has_earlier
+    if losing:
+        log.warning(
+            "--export alpaca has no place for turns before the instruction, which %d rows have: "
+            "messages and sharegpt keep them",
+            losing,
+        )
+    columns = SHAPES["alpaca"][1]
+    return {**columns, "system": str} if has_system else columns
+
+
+MESSAGES_WITH_REASONING: Columns = {"messages": [{"role": str, "content": str, "reasoning_content": str}]}
+SHAPES: dict[str, tuple[Callable[[Conversation], Row], Columns]] = {
+    "alpaca": (_alpaca, {"instruction": str, "input": str, "output": str}),
+    "messages": (_messages, {"messages": [{"role": str, "content": str}]}),
+    "sharegpt": (_sharegpt, {"conversations": [{"from": str, "value": str}]}),
+}

@@ -1,0 +1,54 @@
+"""`report.html` of a run folder: one self-contained page, made of the files of the run alone.
+
+    run_files.py   the small files of the run folder
+    rows.py        result and rejects, as a stream of rows
+    sampling.py    which rows the page shows, and as what its script takes them
+    page.py        the whole page; glance, methods, measured, tables and browse are its sections
+    markup.py      HTML in which text is escaped unless it was made here
+    words.py       what changed from one text to the next
+    charts.py, parts.py, formats.py, texts.py    what sections are made of
+    page.css, page.js    written into the page
+
+Texts of LLMs and data sets reach the page in two ways only: escaped by `markup.tag`, and as JSON that the page's
+script puts into text nodes.
+"""
+
+from pathlib import Path
+
+from utils.files.writing import replacing
+from utils.outputs.report.page import page
+from utils.outputs.report.rows import read_rows
+from utils.outputs.report.run_files import read_run
+from utils.outputs.report.sampling import survey, survey_of
+from utils.outputs.report.texts import Lang
+from utils.process.each import Each, in_silence
+from utils.rows.counts import Finished
+
+REPORT = "report.html"
+REJECTS = "rejects.jsonl"
+
+
+def write_report(
+    folder: Path,
+    result: Path,
+    lang: Lang | None = None,
+    finished: Finished | None = None,
+    each: Each = in_silence,
+) -> Path:
+    """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
+
+    The same files give the same page. Where they are many, as of a run on a cluster, `finished` has the rows instead.
+    `lang` is by default the language of most seeds. Raises DataError where a file of the run is missing or torn, or
+    the page cannot be written.
+    """
+    run = read_run(folder)
+    rows = read_rows(result, folder / REJECTS)
+    seen = survey_of(finished) if finished else survey(each("report: rows", rows, run.summary.rows_in))
+    text = page(run, seen, result.name, lang)
+    path = folder / REPORT
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "replace"))  # a lone surrogate has no place in UTF-8
+    return path
+
+
+__all__ = ["write_report"]

@@ -1,0 +1,125 @@
+"""The rows of a run, read from its files as a stream."""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from utils.errors import DataError
+from utils.rows.records import Record
+from utils.seeds import SeedSource, iter_records
+
+LONGEST = 20_000  # characters of a text that are kept in memory
+BATCH = 1_000
+OUTCOMES = ("evolved", "eliminated", "set_aside", "unavailable")
+UNSCORED = ("unavailable", "unjudged")
+
+
+class Text(NamedTuple):
+    """The beginning of a text, and how many characters follow it in the file."""
+
+    shown: str
+    missing: int = 0
+
+    def cut(self, limit: int) -> "Text":
+        return Text(self.shown[:limit], self.missing + max(0, len(self.shown) - limit))
+
+
+class Step(NamedTuple):
+    """An instruction after a round, and the method of that round, where the file says it."""
+
+    text: Text
+    method_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of the result or of the rejects; `attempts` is None where the file does not say it."""
+
+    id: int
+    generation: int
+    outcome: str
+    reason: str
+    labels: tuple[str, ...]
+    attempts: int | None
+    seed: Text
+    reference: Text | None
+    steps: tuple[Step, ...]
+    answer: Text | None
+    reply: Text | None
+
+    def texts(self) -> list[Text]:
+        """All its texts."""
+        texts = (self.seed, self.reference, self.answer, self.reply, *(step.text for step in self.steps))
+        return [text for text in texts if text is not None]
+
+
+def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
+    """All rows of a run, in seed order. Raises DataError where a file cannot be read or holds other records."""
+    kept = _rows(result, _evolved)
+    lost = _rows(rejects, _rejected) if rejects.exists() else iter(())
+    return heapq.merge(kept, lost, key=lambda row: (row.id, row.generation))
+
+
+def rows_of(records: Iterable[Record]) -> Iterator[Row]:
+    """Rows as a run has them before it writes them."""
+    for kind, record in records:
+        yield _evolved(record) if kind == "evolved" else _rejected(record)
+
+
+def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
+    try:
+        for record in iter_records(SeedSource(str(path), keep_columns=("all",))):
+            yield make(record)
+    except OSError as exc:
+        raise DataError(f"cannot read {path}: {exc.strerror or exc}; run again to restore it") from exc
+    except (LookupError, TypeError, ValueError) as exc:
+        raise DataError(f"{path} holds no records of a run ({type(exc).__name__}); run again to restore it") from exc
+
+
+def _evolved(record: dict[str, Any]) -> Row:
+    return Row(
+        id=int(record["id"]),
+        generation=int(record["generation"]),
+        outcome="evolved",
+        reason="",
+        labels=tuple(map(str, record["labels"] or ())),
+        attempts=None,
+        seed=_text(record["seed_instruction"]),
+        reference=_optional(record["seed_response"]),
+        steps=tuple(Step(_text(stage["instruction"]), stage["method_id"]) for stage in record["stages"] or ()),
+        answer=_optional(record["response"]),
+        reply=None,
+    )
+
+
+def _rejected(record: dict[str, Any]) -> Row:
+    last = _optional(record["instruction"])
+    return Row(
+        id=int(record["id"]),
+        generation=int(record["generation"]),
+        outcome=_outcome(record),
+        reason=str(record["reason"]),
+        labels=(),
+        attempts=int(record["attempts"]),
+        seed=_text(record["seed_instruction"]),
+        reference=None,
+        steps=() if last is None else (Step(last, None),),
+        answer=_optional(record["response"]),
+        reply=_optional(record["reply"]),
+    )
+
+
+def _outcome(record: dict[str, Any]) -> str:
+    if record["attempts"] == 0:  # nothing was tried: it is no seed
+        return "set_aside"
+    return "unavailable" if record["reason"] in UNSCORED else "eliminated"
+
+
+def _text(value: Any) -> Text:
+    return Text("" if value is None else str(value)).cut(LONGEST)
+
+
+def _optional(value: Any) -> Text | None:
+    return None if value is None else _text(value)

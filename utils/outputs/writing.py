@@ -1,0 +1,121 @@
+"""What a run writes beside its result: measures, other shapes, the report, and the upload."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from utils.config import EVOL_INSTRUCT, RunConfig
+from utils.errors import DataError
+from utils.files.writing import Columns
+from utils.process.each import Each, in_silence
+from utils.rows.counts import Finished
+from utils.rows.records import evolved_records
+from utils.rows.summary import Summary
+from utils.run.run_folder import Folder, check_output, is_run_file
+from utils.schema import Method
+from utils.seeds import SeedSource
+from utils.seeds.files import files_of, is_of_run_here
+from utils.urls import is_url
+
+
+def check_outputs(config: RunConfig) -> None:
+    """Say before anything costs what could not be written or uploaded in the end."""
+    if config.export:
+        from utils.outputs.export import export_path
+
+        check_output(export_path(config.result, config.export), "--export")
+    if config.push_to_hub:
+        from utils.outputs.hub import check_push
+
+        check_push(config.push_to_hub)
+
+
+def check_apart(config: RunConfig) -> None:
+    """Raises DataError where a file that will be written is one that is read, or that something else is written to."""
+    written = [("--save-path", config.result)]
+    if config.export:
+        from utils.outputs.export import export_path
+
+        written.append(("--export", export_path(config.result, config.export)))
+    if config.export_journal:
+        written.append(("--export-journal", config.export_journal))
+    taken = list(_read(config))
+    for number, (flag, path) in enumerate(written):
+        for of_what, other in (*taken, *written[:number]):
+            if _same(path, other):
+                raise DataError(f"{flag} {path} would overwrite the file of {of_what}; choose another name")
+        if is_run_file(config.run_folder, path):
+            raise DataError(f"{flag} {path} would overwrite a file of the run folder; choose another name")
+
+
+def _read(config: RunConfig) -> Iterator[tuple[str, Path]]:
+    """The files of this machine that a run reads, and what they are named by."""
+    if config.data_path and not is_url(config.data_path):
+        with suppress(DataError):  # which says itself what is wrong
+            source = SeedSource(os.path.expanduser(config.data_path))
+            yield from (("--data-path", Path(file.path)) for file in files_of(source))
+    for name in (config.method, *config.compare):
+        if name not in ("auto", EVOL_INSTRUCT):
+            yield "--method", Path(name)
+    if config.replay:
+        yield "--replay", config.replay
+    yield "keys", Path(".env")
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether two paths are one file, or will be; of a folder, whether the file is there in it."""
+    if os.path.realpath(path) == os.path.realpath(other):
+        return True
+    if not (path.exists() and other.exists()):
+        return False
+    if path.samefile(other):
+        return True
+    inside = other.is_dir() and path.resolve().is_relative_to(other.resolve())
+    return inside and not is_of_run_here(str(path))  # which is not read
+
+
+async def write_outputs(
+    config: RunConfig,
+    folder: Folder,
+    finished: Finished,
+    columns: Columns,
+    summary: Summary,
+    methods: Sequence[Method],
+    each: Each = in_silence,
+) -> None:
+    """Export, measure, report and upload, as the flags say. The result itself, which has `columns`, is safe by now.
+
+    `each` shows how far measures and report are.
+    """
+    if config.export:
+        from utils.outputs.export import export_path, export_rows
+
+        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
+    if not config.no_report:
+        from utils.outputs.report import write_report
+        from utils.text.measures.run import measure_run
+
+        records = (record for _, record in each("measuring: rows", finished.rows.items(), len(finished.rows)))
+        folder.write("measures.json", measure_run(records, each=each).model_dump_json(indent=2) + "\n")
+        write_report(folder.path, folder.result, config.lang, finished if config.in_partitions else None, each)
+    if config.push_to_hub and summary.evolved:
+        await _upload(config, folder, finished, columns, summary, methods)
+
+
+async def _upload(
+    config: RunConfig,
+    folder: Folder,
+    finished: Finished,
+    columns: Columns,
+    summary: Summary,
+    methods: Sequence[Method],
+) -> None:
+    from utils.outputs.card import card, language_shares
+    from utils.outputs.hub import check_push, push
+
+    languages = language_shares(record["instruction"] for record in evolved_records(finished.rows))
+    text = card(summary, config, methods, languages, columns=columns)
+    # In a thread, so that Ctrl-C is heard while the network is slow.
+    await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)

@@ -1,0 +1,69 @@
+"""What became of rows, counted."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from utils.files.row_store import Spool
+from utils.rows.records import Record, evolved_records, rejected_records
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rows by kind (evolved, eliminated, unavailable, set_aside), reason and generation.
+
+    `seeds` counts rows of the data set, of which one may have a row per generation; `methods` are those of the last
+    stages of evolved rows.
+    """
+
+    rows: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    seeds: int = 0
+    methods: Counter[str] = field(default_factory=Counter)
+
+    @staticmethod
+    def of(records: Iterable[Record]) -> "Tally":
+        """Count records, those of one seed one behind the other."""
+        tally, last_id = Tally(), None
+        for kind, record in records:
+            tally.rows[kind, record.get("reason", ""), record["generation"]] += 1
+            tally.seeds += record["id"] != last_id
+            last_id = record["id"]
+            if record.get("stages"):
+                tally.methods[record["stages"][-1]["method_id"]] += 1
+        return tally
+
+    def by_reason(self, kind: str) -> Counter[str]:
+        """Rows of a kind, by reason."""
+        counts: Counter[str] = Counter()
+        for (of_kind, reason, _), count in self.rows.items():
+            if of_kind == kind:
+                counts[reason] += count
+        return counts
+
+    def by_generation(self) -> dict[int, Counter[str]]:
+        """Rows of each generation, by kind."""
+        counts: dict[int, Counter[str]] = {}
+        for (kind, _, generation), count in self.rows.items():
+            counts.setdefault(generation, Counter())[kind] += count
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The rows of a run that has come to its end.
+
+    `tally` counts them, `evolved` and `rejected` stream their records in row order; `rows` holds them by key.
+    """
+
+    tally: Tally
+    rows: Spool
+    evolved: Callable[[], Iterator[dict[str, Any]]]
+    rejected: Callable[[], Iterator[dict[str, Any]]]
+
+    @staticmethod
+    def on(rows: Spool) -> "Finished":
+        """All rows are on a spool."""
+        tally = Tally.of(record for _, record in rows.items())
+        return Finished(tally, rows, partial(evolved_records, rows), partial(rejected_records, rows))

@@ -1,0 +1,138 @@
+"""What becomes of a row, as the result and the rejects hold it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from utils.files.row_store import Spool
+from utils.files.writing import Columns, dumps
+from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome
+
+EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ("context", "extra")} | {
+    **{"id": int, "generation": int, "labels": [str]},
+    "stages": [{"instruction": str, "method_id": str}],
+}
+
+CONTEXT: Columns = {"context": [{"role": str, "content": str}]}  # of a result whose seeds have any
+
+REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
+    **dict.fromkeys(("id", "generation", "attempts"), int),
+}
+
+Record = list  # [kind, record] as it lies on the spool; kind is evolved, eliminated, unavailable or set_aside
+
+
+def outcome_record(outcome: RowOutcome, model: str) -> Record:
+    """An outcome as it is spooled until all rows are there."""
+    if outcome.verdict.passed:
+        return ["evolved", asdict(evolved_row(outcome, model))]
+    return ["eliminated" if outcome.verdict.failed else "unavailable", asdict(reject(outcome))]
+
+
+def set_aside_record(row_id: int, text: str, reason: str) -> Record:
+    """A row of the data set that is no seed: empty, a duplicate, not a text."""
+    return ["set_aside", asdict(Reject(row_id, text, None, None, None, reason, 0, 0))]
+
+
+def near_copy_record(record: dict[str, Any]) -> Record:
+    """An evolved row that turned out to nearly repeat another one's instruction."""
+    texts = (record["seed_instruction"], record["instruction"], record["response"], None)
+    return ["eliminated", asdict(Reject(record["id"], *texts, "near_copy", record["generation"], 1))]
+
+
+def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:
+    """What the result file holds, in seed order."""
+    return (record for _, (kind, record) in rows.items() if kind == "evolved")
+
+
+def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Iterator[dict[str, Any]]:
+    """Records of the result with just these columns, so that none stands there that no row has a use for."""
+    kept = columns.get("extra")
+    for record in records:
+        row = {name: record[name] for name in columns}
+        yield row | {"extra": _fitted(row["extra"], kept)} if kept else row
+
+
+def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    """The kept values of a row, one for each of `columns`; in a column of texts, others are written as JSON."""
+    values = {name: extra.get(name) for name in columns}
+    return {
+        name: value if value is None or isinstance(value, str) or columns[name] is not str else dumps(value)
+        for name, value in values.items()
+    }
+
+
+def rejected_records(rows: Spool) -> Iterator[dict[str, Any]]:
+    """What `rejects.jsonl` holds, in seed order."""
+    return (record for _, (kind, record) in rows.items() if kind != "evolved")
+
+
+def generation_of(outcome: RowOutcome) -> int:
+    """The round that a row is of: its own number in a pool, else the rounds that its trajectory went through."""
+    return len(outcome.trajectory.stages) if outcome.generation is None else outcome.generation
+
+
+def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
+    """The record of a row that passed."""
+    trajectory, seed = outcome.trajectory, outcome.seed
+    return EvolvedRow(
+        id=seed.id,
+        instruction=trajectory.final,
+        response=outcome.answer.text if outcome.answer else "",
+        seed_instruction=seed.text,
+        seed_response=seed.reference,
+        generation=generation_of(outcome),
+        method_id=trajectory.stages[-1].method_id if trajectory.stages else None,
+        model=model,
+        stages=list(trajectory.stages),
+        labels=_labels(outcome),
+        reasoning=outcome.answer.reasoning if outcome.answer else None,
+        context=list(seed.context),
+        extra=seed.extra,
+    )
+
+
+def _labels(outcome: RowOutcome) -> list[str]:
+    """The judge's labels: `ok` for none, `unscored` where it could not judge, nothing where it was not asked."""
+    if outcome.finding is None:
+        return []
+    if outcome.finding.labels is None:
+        return ["unscored"]
+    return list(outcome.finding.labels) or ["ok"]
+
+
+def reject(outcome: RowOutcome) -> Reject:
+    """The record of a row that was eliminated, or that no answer came for."""
+    trajectory = outcome.trajectory
+    return Reject(
+        id=outcome.seed.id,
+        seed_instruction=outcome.seed.text,
+        instruction=trajectory.rejected or (trajectory.final if trajectory.stages else None),
+        response=outcome.answer.text if outcome.answer and outcome.answer.said is None else None,
+        reply=outcome.answer.said if outcome.answer else trajectory.reply,
+        reason=outcome.verdict.reason or "",
+        generation=generation_of(outcome),
+        attempts=outcome.attempts,
+    )
+
+
+def method_record(candidate: Candidate, complexity: float | None) -> dict[str, Any]:
+    """One line of `methods.jsonl`."""
+    score, method = candidate.score, candidate.score.method
+    return {
+        "method_id": method.id,
+        "parent_id": method.parent_id,
+        "step": candidate.step,
+        "draw": candidate.draw,
+        "origin": method.origin,
+        "text": method.text,
+        "feedback": candidate.feedback,
+        "judged": score.judged,
+        "failed": score.failed,
+        "unscored": score.unscored,
+        "failure_rate": score.failure_rate,
+        "interval": list(score.interval),
+        "failures": dict(score.failures.most_common()),
+        "complexity_score": complexity,
+        "selected": candidate.selected,
+    }

@@ -1,0 +1,239 @@
+"""`summary.json` and the short text on stdout: every seed is accounted for, and every call."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from utils.config import RunConfig
+from utils.llm.ledger import Ledger, StageUse
+from utils.rows.counts import Tally
+from utils.schema import Candidate, CandidateScore, Method
+
+SCHEMA_VERSION = 1
+
+
+class Documented(BaseModel):
+    """The text under a field is its description, here and in `utils/rows/summary.schema.json`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class StageSummary(Documented):
+    """What one stage has used in this run."""
+
+    calls: int
+    """Completions that the endpoint was asked for and gave."""
+    journaled: int
+    """Completions that were served from the journal: they cost nothing."""
+    unavailable: int
+    """Requests that no answer came for within all retries."""
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    """Of the input tokens, those that the server reported as cached."""
+    cost: Decimal
+    """At the prices given; 0 without prices."""
+
+
+class MethodSummary(Documented):
+    """A measured method: the initial one (step 0) or a candidate."""
+
+    step: int
+    method_id: str
+    failure_rate: float | None
+    """Lambda = failed / judged; null where not a single row could be judged."""
+    interval: tuple[float, float]
+    """The 95 % Wilson interval of the failure rate."""
+    by_rules: int
+    """Failed rows that rules found."""
+    by_judge: int
+    """Failed rows that only the judge saw."""
+    judged: int
+    """Rows judged; fewer than --dev-size for a candidate that could no longer win."""
+    unscored: int
+    """Rows that could not be judged; they count for neither side."""
+    selected: bool
+    """Did it become the best method of its step?"""
+
+
+class AnsweredBySummary(Documented):
+    """Which model really answered: a provider may swap what is behind a name."""
+
+    asked: str
+    """The model that the llm-config names."""
+    model: str
+    """The model that the replies name; empty where they name none."""
+    fingerprint: str
+    """Their `system_fingerprint`; empty where there is none."""
+    completions: int
+    """How many completions it gave, those from the journal included."""
+
+    def __str__(self) -> str:
+        return f"{self.model or self.asked}{f' ({self.fingerprint})' if self.fingerprint else ''}"
+
+
+class Summary(Documented):
+    """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    rows_in: int
+    """Rows of the ledger: seeds and rows set aside; every generation of a seed where generations are kept."""
+    evolved: int
+    """Rows in the result file."""
+    eliminated: dict[str, int]
+    """Rows that failed all their attempts, by the last reason."""
+    set_aside: dict[str, int]
+    """Rows of the data set that are no seeds, by reason."""
+    unavailable: int
+    """Rows that no answer came for; the same command asks for them again."""
+    retention: float
+    """evolved / rows_in."""
+    used_methods: list[str]
+    """Ids of the methods that the final run drew from, best first."""
+    methods: list[MethodSummary]
+    """Every method measured in learning, in order; empty where nothing was learned."""
+    stages: dict[str, StageSummary]
+    answered_by: list[AnsweredBySummary] = []
+    """Empty where no reply said which model it is from."""
+    calls: int
+    journaled: int
+    retries: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+    seconds: float
+    """Wall time, from opening the LLMs to the summary."""
+
+    @property
+    def adds_up(self) -> bool:
+        """Every row read is in the result or in the rejects, exactly once."""
+        lost = sum(self.eliminated.values()) + sum(self.set_aside.values()) + self.unavailable
+        return self.rows_in == self.evolved + lost
+
+
+def summarize(
+    tally: Tally, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
+) -> Summary:
+    """What became of all rows, and what was used."""
+    evolved, total, usage = tally.by_reason("evolved").total(), tally.rows.total(), ledger.usage
+    return Summary(
+        rows_in=total,
+        evolved=evolved,
+        eliminated=dict(tally.by_reason("eliminated").most_common()),
+        set_aside=dict(tally.by_reason("set_aside").most_common()),
+        unavailable=tally.by_reason("unavailable").total(),
+        retention=evolved / total,
+        used_methods=[method.id for method in methods],
+        methods=[_method(candidate) for candidate in history],
+        stages={name: _stage(use) for name, use in sorted(ledger.stages.items())},
+        answered_by=list(_answered_by(ledger)),
+        calls=ledger.calls,
+        journaled=ledger.journaled,
+        retries=ledger.retries,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost=ledger.cost,
+        seconds=round(seconds, 3),
+    )
+
+
+def _method(candidate: Candidate) -> MethodSummary:
+    score = candidate.score
+    return MethodSummary(
+        step=candidate.step,
+        method_id=score.method.id,
+        failure_rate=score.failure_rate,
+        interval=score.interval,
+        by_rules=score.failed - score.by_judge,
+        by_judge=score.by_judge,
+        judged=score.judged,
+        unscored=score.unscored,
+        selected=candidate.selected,
+    )
+
+
+def _answered_by(ledger: Ledger) -> Iterator[AnsweredBySummary]:
+    """By the model asked, then the most frequent first."""
+    for asked, counts in sorted(ledger.answered_by.items()):
+        for who, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].model, item[0].fingerprint)):
+            yield AnsweredBySummary(asked=asked, model=who.model, fingerprint=who.fingerprint, completions=count)
+
+
+def _stage(use: StageUse) -> StageSummary:
+    return StageSummary(
+        calls=use.calls,
+        journaled=use.journaled,
+        unavailable=use.unavailable,
+        input_tokens=use.usage.input_tokens,
+        output_tokens=use.usage.output_tokens,
+        cached_tokens=use.usage.cached_tokens,
+        cost=use.cost,
+    )
+
+
+def rate_text(score: CandidateScore) -> str:
+    """A failure rate with its interval and where it comes from: `12.0 % [5.6 %, 23.8 %]: rules 1, judge 5 of 50`."""
+    if score.failure_rate is None:
+        return f"not measured ({score.unscored} rows unscored)"
+    low, high = score.interval
+    parts = f"rules {score.failed - score.by_judge}, judge {score.by_judge} of {score.judged}"
+    unscored = f", {score.unscored} unscored" if score.unscored else ""
+    return f"{score.failure_rate:.1%} [{low:.1%}, {high:.1%}]: {parts}{unscored}"
+
+
+def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -> str:
+    """The summary for a person, on stdout."""
+    lines = [
+        f"rows in       {summary.rows_in}",
+        f"evolved       {summary.evolved} ({summary.retention:.1%}) -> {config.save_path}",
+        f"eliminated    {_by_reason(summary.eliminated)}",
+        f"set aside     {_by_reason(summary.set_aside)}",
+    ]
+    if summary.unavailable:
+        lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
+    lines += [f"failure rate  {text}" for text in _rates(history)]
+    lines += [
+        f"calls         {summary.calls:,} made, {summary.journaled:,} from the journal, {summary.retries:,} retries",
+        f"tokens        {summary.input_tokens:,} in, {summary.output_tokens:,} out",
+        *([f"cost          {summary.cost:.4f}"] if summary.cost else []),
+        *(f"answered by   {who}: {who.completions:,}" for who in summary.answered_by),
+        f"time          {summary.seconds:.1f} s; journal, methods, rejects and summary are in {config.run_folder}",
+    ]
+    return "\n".join(lines)
+
+
+def changes(former: str | None, summary: Summary) -> str:
+    """What this run changed against the former one in the same folder, as lines; empty where nothing did.
+
+    Rules, thresholds and settings can be changed and judged again for nothing: this is what then came of it.
+    """
+    try:
+        before = Summary.model_validate_json(former or "null")
+    except ValidationError:  # none, or one of another version: there is nothing to hold it against
+        return ""
+    counts = [_counts(before), _counts(summary)]
+    names = dict.fromkeys((*counts[0], *counts[1]))
+    lines = [f"  {name:20} {counts[0][name]:>7,} -> {counts[1][name]:,}" for name in names
+             if counts[0][name] != counts[1][name]]  # fmt: skip
+    return "\n".join(("changed since the last run here", *lines)) if lines else ""
+
+
+def _counts(summary: Summary) -> Counter[str]:
+    return Counter({"evolved": summary.evolved, **summary.eliminated, "unavailable": summary.unavailable})
+
+
+def _by_reason(counts: Mapping[str, int]) -> str:
+    shown = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+    return f"{sum(counts.values())}" + (f" ({shown})" if shown else "")
+
+
+def _rates(history: Sequence[Candidate]) -> Iterator[str]:
+    """The best method's failure rate after each step."""
+    best = None
+    for step in sorted({candidate.step for candidate in history}):
+        best = next((c for c in history if c.step == step and c.selected), best)
+        if best:
+            yield f"step {step}: {rate_text(best.score)}"

@@ -1,0 +1,248 @@
+"""`--plan`: what a run will ask for and cost, without a single call to an LLM.
+
+Calls are counted from the algorithm: `least` and `most` are equal where it fixes them; elsewhere `most` is an
+upper bound (every row fails until its last attempt, every candidate is measured to the end, a call of exploring brings
+one thing every other time) and `least` the smooth run (nothing fails, one candidate is measured to the end, the
+others drop out after ten rows). Input tokens
+are estimated from the real texts and prompts, output tokens from the journal's own history of the stage where there
+is one, else from `max_tokens` or a rule of thumb.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+
+from utils.config import EVOL_INSTRUCT, LLMConfig, RunConfig
+from utils.llm.journal import StageHistory
+from utils.llm.ledger import text_tokens
+from utils.prompts import template
+from utils.schema import Method, SeedInstruction
+
+GROUP = 10
+SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL = 4, 10  # of exploring
+ASSUMED_OUTPUT = {  # tokens of one reply where nothing is known; a reasoning model's thinking comes on top
+    "evolve": 350,
+    "respond": 500,
+    "judge": 250,
+    "equal": 120,
+    "compare": 120,
+    "analyze": 350,
+    "optimize": 600,
+    "explore": 600,
+    "tag": 300,
+}
+TOKENS_PER_SECOND = 40  # of one reply, for the time
+FIRST_TOKEN_SECONDS = 1.0
+OF_EVOL_LLM = ("evolve", "respond")
+GROWTH = 1.3  # a rewrite against its instruction, per round
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """One line of the plan: how often which stage is asked, and the tokens of one call."""
+
+    title: str
+    stage: str
+    least: int
+    most: int
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeedSize:
+    """How many seeds there are, their tokens in total, and how many have a reference answer."""
+
+    rows: int
+    tokens: int
+    referenced: int
+
+    @property
+    def mean(self) -> float:
+        return self.tokens / self.rows if self.rows else 0.0
+
+
+def seed_size(seeds: Iterable[SeedInstruction]) -> SeedSize:
+    """Count the seeds of the final run as a stream."""
+    rows = tokens = referenced = 0
+    for seed in seeds:
+        rows, tokens = rows + 1, tokens + text_tokens(seed.text)
+        referenced += seed.reference is not None
+    return SeedSize(rows, tokens, referenced)
+
+
+def explored_size(config: RunConfig) -> SeedSize:
+    """At most so many seeds come of exploring; an instruction is taken for 40 tokens."""
+    rows = len(config.explore) * task_count(config) * config.explore_samples
+    return SeedSize(rows, rows * 40, 0)
+
+
+def task_count(config: RunConfig) -> int:
+    """Tasks of a fully explored domain, the domain itself not counted."""
+    return sum(tasks * breadth for tasks, breadth in _levels(config))
+
+
+def _levels(config: RunConfig) -> list[tuple[int, int]]:
+    """For each level that is split up: how many tasks it has, and into how many sub-tasks each is split."""
+    levels, tasks = [], 1
+    for depth in range(config.explore_depth):
+        breadth = config.explore_breadth[min(depth, len(config.explore_breadth) - 1)]
+        levels.append((tasks, breadth))
+        tasks *= breadth
+    return levels
+
+
+class Planner:
+    """Counts the calls of a run of `config` over seeds of the given size."""
+
+    def __init__(
+        self, config: RunConfig, size: SeedSize, methods: Sequence[Method], history: Mapping[str, StageHistory]
+    ) -> None:
+        self._config = config
+        self._size = size
+        self._method = max((text_tokens(method.text) for method in methods), default=0)
+        self._history = history
+
+    def stages(self) -> list[PlannedStage]:
+        """All lines of the plan, in the order of the run; lines without calls are left out."""
+        learns = self._config.method == "auto" and self._config.max_steps > 0
+        lines = [*self._exploring(), *(self._learning() if learns else ()), *self._final()]
+        return [line for line in lines if line.most]
+
+    def _line(self, title: str, stage: str, least: int, most: int, shown: float) -> PlannedStage:
+        """`shown` is the tokens of the texts that one prompt shows, besides the prompt's own."""
+        frame = {"respond": 0, "explore": 600}.get(stage)
+        own = text_tokens(template(stage).template) if frame is None else frame
+        llm = self._config.evol_llm_config if stage in OF_EVOL_LLM else self._config.optim_llm_config
+        known = self._history.get(stage)
+        output = known.output_tokens if known else min(ASSUMED_OUTPUT[stage], llm.max_tokens or 10**9)
+        return PlannedStage(title, stage, least, most, own + shown, output)
+
+    def _exploring(self) -> list[PlannedStage]:
+        config = self._config
+        if not config.explore:
+            return []
+        domains, tasks, samples = len(config.explore), task_count(config), config.explore_samples
+        splits = sum(tasks * ceil(breadth / SUBTASKS_PER_CALL) for tasks, breadth in _levels(config))
+        least = splits + tasks * ceil(samples / INSTRUCTIONS_PER_CALL)
+        return [self._line("explore", "explore", domains * least, domains * tasks * (2 + 2 * samples), 200)]
+
+    def _learning(self) -> list[PlannedStage]:
+        config, mean = self._config, self._size.mean
+        steps, candidates, dev, train = config.max_steps, config.candidate_size, config.dev_size, config.train_size
+        groups, tried = ceil(dev / GROUP), steps * candidates
+        first_group = min(GROUP, dev)
+        least = dev + steps * ((candidates - 1) * first_group + dev)
+        most = dev + tried * dev
+        judged = config.judge != "off"
+        trajectories = train * mean * GROWTH * (config.loop + 1)
+        evolve, train_groups = self._method + mean, steps * ceil(train / GROUP) * judged
+        return [
+            self._line("evolve train", "evolve", steps * train * config.loop, steps * train * config.loop, evolve),
+            self._line("judge train", "judge", train_groups, 3 * train_groups, 2 * GROUP * mean * GROWTH),
+            self._line("analyze", "analyze", steps * candidates, tried, self._method + trajectories),
+            self._line("optimize", "optimize", steps * candidates, 3 * tried, 1.5 * self._method + trajectories),
+            self._line("validate: evolve", "evolve", least, most, evolve),
+            self._line("validate: judge", "judge", ceil(least / GROUP) * judged, 3 * (1 + tried) * groups * judged,
+                       2 * GROUP * mean * GROWTH),
+            self._line("validate: answer", "respond", least, most, mean * GROWTH),
+            self._line("validate: compare", "compare", 0, tried * groups * judged, 3 * GROUP * mean * GROWTH),
+        ]  # fmt: skip
+
+    def _final(self) -> list[PlannedStage]:
+        config, size = self._config, self._size
+        rounds, rows, groups = config.generations, size.rows, ceil(size.rows / GROUP)
+        if rounds == 0:
+            unanswered = rows - size.referenced
+            answers = self._line("answer", "respond", unanswered, unanswered * config.attempts, size.mean)
+            return [answers, *self._tagging(size.mean)]
+        kept = rounds if config.keeps_generations else 1
+        judges = kept * groups * (config.judge == "all")
+        equals = kept * groups * (config.method == EVOL_INSTRUCT)
+        grown = size.mean * (1 + GROWTH**rounds) / 2
+        pairs = 2 * GROUP * grown
+        return [
+            self._line("final: evolve", "evolve", rows * rounds, rows * rounds * config.attempts, self._method + grown),
+            self._line("final: judge", "judge", judges, 3 * judges * config.attempts, pairs),
+            self._line("final: equality", "equal", equals, equals * config.attempts, pairs),
+            self._line("final: answer", "respond", rows * kept, rows * kept * config.attempts, size.mean * GROWTH),
+            *self._tagging(grown),
+        ]  # fmt: skip
+
+    def _tagging(self, mean: float) -> list[PlannedStage]:
+        """A sample of seeds, and one of evolved rows of `mean` tokens that is as large."""
+        config = self._config
+        calls = ceil(2 * min(config.tag_size, self._size.rows) / GROUP) * config.tag
+        return [self._line("tagging", "tag", calls, 3 * calls, GROUP * mean)]
+
+
+def cost_of(line: PlannedStage, calls: int, config: RunConfig) -> Decimal:
+    llm: LLMConfig = config.evol_llm_config if line.stage in OF_EVOL_LLM else config.optim_llm_config
+    return llm.cost(round(calls * line.input_tokens), round(calls * line.output_tokens))
+
+
+def seconds_of(line: PlannedStage, calls: int, config: RunConfig) -> float:
+    at_once = 32 if config.batch_size == "auto" else config.batch_size
+    return calls * (FIRST_TOKEN_SECONDS + line.output_tokens / TOKENS_PER_SECOND) / at_once
+
+
+def plan_text(lines: Sequence[PlannedStage], config: RunConfig, history: Mapping[str, StageHistory]) -> str:
+    """The plan as a table for a person, with what it assumes."""
+    head = ("stage", "calls", "at most", "input tokens", "output tokens", "cost", "at most", "journaled")
+    rows = [_row(line, config, history) for line in lines]
+    ends = ("least", "most")
+    least, most = sum(line.least for line in lines), sum(line.most for line in lines)
+    tokens = [
+        round(sum(line.least * getattr(line, f"{side}_tokens") for line in lines)) for side in ("input", "output")
+    ]
+    costs = [
+        sum((cost_of(line, getattr(line, end), config) for line in lines), Decimal(0)) for end in ("least", "most")
+    ]
+    held = sum(known.calls for known in history.values())
+    rows.append(("all", f"{least:,}", f"{most:,}", *(f"{n:,}" for n in tokens), *map(_money, costs), f"{held:,}"))
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    table = [_aligned(row, widths) for row in (head, *rows)]
+    times = [sum(seconds_of(line, getattr(line, end), config) for line in lines) / 60 for end in ends]
+    return "\n".join((*table, "", *_assumptions(config, history, times)))
+
+
+def _row(line: PlannedStage, config: RunConfig, history: Mapping[str, StageHistory]) -> tuple[str, ...]:
+    sums = (round(line.least * line.input_tokens), round(line.least * line.output_tokens))
+    costs = (cost_of(line, line.least, config), cost_of(line, line.most, config))
+    held = history[line.stage].calls if line.stage in history else 0
+    return (
+        line.title,
+        f"{line.least:,}",
+        f"{line.most:,}",
+        *(f"{n:,}" for n in sums),
+        *map(_money, costs),
+        f"{held:,}",
+    )
+
+
+def _money(amount: Decimal) -> str:
+    return f"{amount:.2f}" if amount else "-"
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = (cell.ljust(width) if not place else cell.rjust(width)
+                    for place, (cell, width) in enumerate(zip(row, widths, strict=True)))  # fmt: skip
+    return "  ".join((first, *rest))
+
+
+def _assumptions(config: RunConfig, history: Mapping[str, StageHistory], minutes: Sequence[float]) -> list[str]:
+    unknown = sorted(stage for stage in ASSUMED_OUTPUT if stage not in history)
+    shown = ", ".join(f"{stage} {ASSUMED_OUTPUT[stage]}" for stage in unknown)
+    lines = [
+        f"time at {config.batch_size} requests in flight: about {minutes[0]:.0f} min, at most {minutes[1]:.0f} min, "
+        f"assuming {TOKENS_PER_SECOND} tokens a second per reply",
+        "calls: in a smooth run; at most: when every row needs all its attempts and no candidate drops out early",
+        "input tokens: estimated from your texts and our prompts, 4 ASCII characters or 1.5 others to a token",
+        f"output tokens: assumed per reply where the journal knows nothing yet: {shown}" if shown else
+        "output tokens: as in the journal's own history",
+        "journaled: completions of the stage that the journal holds already; those that fit are not paid again",
+    ]  # fmt: skip
+    if config.evol_llm_config.price_in is None or config.optim_llm_config.price_in is None:
+        lines.append("cost: give price_in and price_out (per million tokens) in both llm-configs to see it")
+    return lines

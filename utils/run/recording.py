@@ -1,0 +1,105 @@
+"""The settings of a recording (`--replay FILE`), which may come from a stranger.
+
+Taken are settings that determine a run, and of these no address; a file only where it travels with the recording. What
+is given on the command line wins.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from utils.errors import ConfigError
+from utils.files.lines import lines_of
+
+ROWS = (".json", ".jsonl", ".csv", ".parquet", ".gz", ".bz2", ".zst", ".lz4")
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+INSTEAD = {"data_path": "explore", "explore": "data_path", "method": "compare", "compare": "method"}
+
+
+def as_recorded(
+    options: Mapping[str, Any], recording: Path, known: Collection[str], taken: Mapping[str, Collection[str]]
+) -> dict[str, Any]:
+    """The given `options` and, where they say nothing, the settings that a recording was made with.
+
+    `known` are the names of all settings, `taken` those that a recording may bring, each with the keys that it may
+    bring of it (of an llm-config; else none). Raises ConfigError for what is no recording, and where it needs a file
+    that is not beside it.
+    """
+    recorded = _settings(recording)
+    if strange := recorded.keys() - known:
+        raise ConfigError(f"--replay: {recording} has a setting that is none, {min(strange)!r}; {REMEDY}")
+    replaced = {INSTEAD.get(name) for name in options}
+    result = dict(options)
+    for name, keys in taken.items():
+        if name not in recorded or (not keys and (name in options or name in replaced)):
+            continue
+        value = recorded[name]
+        if keys:
+            value = {key: value[key] for key in keys if key in value} | options.get(name, {})
+        elif name in FILES and value:
+            value = FILES[name](value, recording)
+        result[name] = value
+    return result
+
+
+REMEDY = "write one with --export-journal"
+
+
+def _settings(recording: Path) -> dict[str, Any]:
+    """The settings in the first line of a recording; empty where it has none."""
+    try:
+        with recording.open(encoding="utf-8") as file:
+            settings = json.loads(next(lines_of(file, str(recording)), "")).get("settings", {})
+        return {name: dict(value) if name.endswith("_llm_config") else value for name, value in settings.items()}
+    except OSError as exc:
+        raise ConfigError(f"--replay: cannot read {recording}: {exc.strerror}; give an exported journal") from exc
+    except (ValueError, TypeError, AttributeError, RecursionError) as exc:
+        raise ConfigError(f"--replay: {recording} is no exported journal; {REMEDY}") from exc
+
+
+# --- What names a file -----------------------------------------------------------------------------
+
+
+def _data_path(value: Any, recording: Path) -> Any:
+    if found := _beside(value, recording):
+        return found
+    is_name = isinstance(value, str) and HUB_NAME.fullmatch(value) and Path(value).suffix.lower() not in ROWS
+    if is_name and not Path(value).exists():  # a folder here would be taken for the data set
+        return value
+    raise _missing("data set", value, "--data-path")
+
+
+def _method(value: Any, recording: Path) -> Any:
+    if value in ("auto", "evol-instruct"):
+        return value
+    if found := _beside(value, recording):
+        return found
+    raise _missing("method file", value, "--method")
+
+
+def _compared(values: Any, recording: Path) -> Any:
+    return [_method(value, recording) for value in values] if isinstance(values, list) else values
+
+
+def _beside(value: Any, recording: Path) -> str | None:
+    """The file that a recorded path means where it lies in the folder of the recording; None elsewhere."""
+    if not isinstance(value, str) or "\0" in value:
+        return None
+    folder = recording.parent.resolve()
+    for path in (folder / value, folder / Path(value).name):
+        found = path.resolve()  # links are followed first
+        if found.is_relative_to(folder) and found.is_file():
+            return str(found)
+    return None
+
+
+def _missing(what: str, value: Any, flag: str) -> ConfigError:
+    return ConfigError(
+        f"--replay: the recording was made with the {what} {str(value)[:200]!r}, which is not beside it; "
+        f"no other place is taken from a recording: give it with {flag}"
+    )
+
+
+FILES: dict[str, Callable[[Any, Path], Any]] = {"data_path": _data_path, "method": _method, "compare": _compared}

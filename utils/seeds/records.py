@@ -1,0 +1,152 @@
+"""The rows of a source as a stream: which files it is made of, which of their rows are meant, and reading them.
+
+A file, a folder, a glob, an address and a Hub data set all become files, which one reader reads.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from utils.errors import DataError
+from utils.seeds.encodings import wrong_encoding
+from utils.seeds.files import SUFFIXES, TABLES, WILD, File, Splits, files_of
+from utils.seeds.hub import fetched, folder_splits, hub_splits
+from utils.seeds.json_rows import read_json
+from utils.seeds.rows import RowReader
+from utils.seeds.source import Row, SeedSource, names
+from utils.seeds.tables import read_csv, read_table
+from utils.urls import is_url
+
+PEEK = 100  # rows that are looked at where not all of them are read
+
+
+def iter_records(source: SeedSource) -> Iterator[Row]:
+    """The rows of `source` as a stream, each a dict by column; unneeded columns of tables are left out.
+
+    A path that exists wins over a Hub name. Raises DataError for all that can be wrong with either.
+    """
+    return records_of(source, RowReader(source))
+
+
+def look_into(source: SeedSource) -> None:
+    """Raises DataError where the first rows of `source` cannot be read, or have no column of instructions."""
+    reader = RowReader(source)
+    for row in islice(records_of(source, reader), PEEK):
+        reader.read(0, row)
+    reader.end_of_file(source.data_path)
+
+
+def pieces_of(source: SeedSource) -> list[SeedSource]:
+    """`source` in pieces that can be read one by one and that together give its rows in the same order.
+
+    Mostly the files that it is made of; where a part of a split is meant, or of a file, itself.
+    """
+    parts, whole = _parts(source)
+    if whole.split or any(start or stop is not None for _, start, stop in parts):
+        return [source]
+    files = [file for files, _, _ in parts for file in files]
+    return [replace(whole, data_path=file.path, subset=None) for file in files]
+
+
+def records_of(source: SeedSource, reader: RowReader) -> Iterator[Row]:
+    """The same, for a reader of rows that is told of columns which are not read, and where a file ends."""
+    parts, source = _parts(source)
+    for files, start, stop in parts:
+        yield from islice(_rows_of_files(files, source, reader), start, stop)
+
+
+def _rows_of_files(files: Iterable[File], source: SeedSource, reader: RowReader) -> Iterator[Row]:
+    for file in files:
+        yield from _rows_of(fetched(source, file), source, reader)
+        reader.end_of_file(file.shown)
+
+
+def _rows_of(file: File, source: SeedSource, reader: RowReader) -> Iterator[Row]:
+    if not file.is_known:
+        raise DataError(f"cannot tell what {file.shown} holds by its suffix: use one of {', '.join(SUFFIXES)}")
+    if source.split and file.suffix not in (".json", ".jsonl", ".ndjson"):
+        raise DataError(f"{file.shown} has no splits: leave out --split")
+    try:
+        if file.suffix in TABLES:
+            yield from read_table(file, reader.columns)
+        else:
+            yield from read_csv(file, source) if file.suffix in (".csv", ".tsv") else read_json(file, source)
+    except UnicodeError as exc:
+        raise wrong_encoding(file.shown, exc, source.encoding) from exc
+
+
+# --- Which files, and which of their rows ----------------------------------------------------------
+
+Part = tuple[list[File], int, int | None]  # files, and the first row and the one behind the last that is meant
+
+
+def _parts(source: SeedSource) -> tuple[list[Part], SeedSource]:
+    """What `source` is made of, and what is left of it to say of each of these files."""
+    source = source if is_url(source.data_path) else replace(source, data_path=os.path.expanduser(source.data_path))
+    if _is_files(source):
+        return [(files_of(source), 0, None)], source
+    splits = folder_splits(source) if Path(source.data_path).is_dir() else hub_splits(source)
+    if not splits:
+        raise DataError(f"{source.data_path} holds no rows, or no files that can be read: choose another one")
+    split = source.split or ("train" if "train" in splits or len(splits) != 1 else next(iter(splits)))
+    rest = replace(source, split=None)
+    if split in splits:
+        return [(splits[split], 0, None)], rest
+    if re.search(r"[\[+]", split):
+        return _sliced(rest, splits, split), rest
+    raise _no_split(source, splits, split)
+
+
+def _sliced(source: SeedSource, splits: Splits, wanted: str) -> list[Part]:
+    """The parts that a split like `train[:10%]+test[5:]` means, as `datasets` reads such."""
+    from datasets import ReadInstruction
+
+    def size(files: Iterable[File]) -> int:
+        return sum(1 for _ in _rows_of_files(files, source, RowReader(source)))
+
+    try:
+        sizes = {split: size(files) for split, files in splits.items() if split in wanted}
+        parts = ReadInstruction.from_spec(wanted).to_absolute(sizes)
+    except (ValueError, AssertionError, KeyError) as exc:
+        raise _no_split(source, splits, wanted) from exc
+    return [(splits[part.splitname], part.from_ or 0, part.to) for part in parts]
+
+
+def _no_split(source: SeedSource, splits: Splits, split: str) -> DataError:
+    return DataError(
+        f"{source.data_path} has no split {split!r}; it has {names(list(splits))}: name one of them with --split"
+    )
+
+
+def _is_files(source: SeedSource) -> bool:
+    """Whether files are meant, as against a folder or a Hub data set. Raises DataError where neither can be."""
+    if not source.data_path:
+        raise DataError("--data-path is empty: give it a file, a folder, or a Hub data set (ORG/NAME)")
+    path = Path(source.data_path)
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as exc:
+        raise DataError(f"cannot read {path} ({exc.strerror}): check --data-path and its permissions") from exc
+    if is_folder or not (exists or _means_file(source.data_path)):
+        return False
+    if not exists and not is_url(source.data_path) and not WILD.search(source.data_path):
+        raise DataError(f"there is no file {path}: give --data-path a file, a folder, or a Hub data set (ORG/NAME)")
+    if source.subset:
+        raise DataError(f"{source.data_path} is no data set with subsets: leave out --subset")
+    return True
+
+
+def _means_file(data_path: str) -> bool:
+    """A Hub name is NAME or ORG/NAME; a dot in a name without ORG, a known suffix or a wildcard means files."""
+    path = Path(data_path)
+    slashes = data_path.count("/")
+    return (
+        path.suffix.lower() in SUFFIXES
+        or slashes > 1
+        or data_path[:1] in "/.~"
+        or (not slashes and "." in data_path)
+        or bool(WILD.search(data_path))
+    )

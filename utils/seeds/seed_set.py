@@ -1,0 +1,178 @@
+"""The seed set: usable seeds and rows set aside, on a spool.
+
+Rows flow as a stream: `records.py` reads them, `load_seeds` tells usable ones from those to set aside and puts both
+on a spool, `SeedSet` gives them back. Only their numbers and 16 bytes per distinct instruction stay in memory (a
+single object of JSON is the exception: it is read whole).
+"""
+
+import logging
+import random
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from utils.errors import DataError
+from utils.files.row_store import Spool
+from utils.files.writing import Columns
+from utils.rows.records import CONTEXT
+from utils.schema import Message, SeedInstruction
+from utils.seeds.kept import KeptColumns
+from utils.seeds.records import records_of
+from utils.seeds.rows import RowReader, SetAside, digest
+from utils.seeds.source import SeedSource, plain_names
+from utils.seeds.tables import BATCH
+
+log = logging.getLogger(__name__)
+
+OTHER_COLUMN = "name the column of the instructions with --instruction-field"
+REMEDIES = {
+    "tool_use": "calls of tools cannot be evolved; choose another data set",
+    "unknown_shape": 'write a chat as {"messages": [{"role": "user", "content": …}, …]}, or ' + OTHER_COLUMN,
+}
+
+# --- The set ------------------------------------------------------------------------------------
+
+
+class SeedSet:
+    """Usable seeds and rows set aside, on a spool. Made by `load_seeds`; close it to delete the spool.
+
+    `ids` are those of the usable seeds, ascending; `total` counts all rows read.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self.ids = array("q")
+        self._aside = array("q")
+        self._spool = spool
+        self._reasons: Counter[str] = Counter()
+        self._has_context = False
+        self._kept = KeptColumns()
+
+    def add(self, rows: Iterable[SeedInstruction | SetAside]) -> None:
+        """Take rows in, in ascending order of their ids."""
+        rows = iter(rows)
+        while some := list(islice(rows, BATCH)):
+            self._spool.put_many(map(self._filed, some))
+            self._kept.take(row.extra for row in some if isinstance(row, SeedInstruction) and row.extra)
+
+    def _filed(self, row: SeedInstruction | SetAside) -> tuple[int, list]:
+        if isinstance(row, SetAside):
+            self._aside.append(row.id)
+            self._reasons[row.reason] += 1
+            return row.id, [row.text, row.reason]
+        self.ids.append(row.id)
+        self._has_context = self._has_context or bool(row.context)
+        return row.id, [row.text, row.reference, [(turn.role, turn.content) for turn in row.context], row.extra]
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that the result has because of these seeds: their context, and what is kept of their rows."""
+        kept = self._kept.columns
+        return (CONTEXT if self._has_context else {}) | ({"extra": kept} if kept else {})
+
+    def aside_by_reason(self) -> str:
+        """How many rows were set aside for which reasons, to be put behind a sentence; empty where none was."""
+        counts = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
+        return f"; set aside: {counts}" if counts else ""
+
+    @property
+    def total(self) -> int:
+        return len(self.ids) + len(self._aside)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def get(self, ids: Iterable[int]) -> list[SeedInstruction]:
+        """The seeds of `ids`, in their order; KeyError for a row that was never read."""
+        return [_seed(row_id, *self._spool.get(row_id)) for row_id in ids]
+
+    def __iter__(self) -> Iterator[SeedInstruction]:
+        for start in range(0, len(self.ids), BATCH):
+            yield from self.get(self.ids[start : start + BATCH])
+
+    @property
+    def set_aside(self) -> Iterator[SetAside]:
+        """The rows that are no seeds, in order; a fresh iterator each time."""
+        return (SetAside(row_id, *self._spool.get(row_id)) for row_id in self._aside)
+
+    def close(self) -> None:
+        self._spool.close()
+
+    def __enter__(self) -> "SeedSet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _seed(row_id: int, text: str, reference: str | None, context: list, extra: dict[str, Any]) -> SeedInstruction:
+    return SeedInstruction(row_id, text, reference, tuple(Message(*turn) for turn in context), extra)
+
+
+def load_seeds(sources: Sequence[SeedSource], spool_path: Path) -> SeedSet:
+    """Read the seeds of one or more sources onto a spool.
+
+    An id is a row's position from 0 (where every turn is a seed, a seed's) and runs on from source to source. Of seeds
+    with equal instructions and contexts (blanks taken as one) the first is kept. What columns were not used is told.
+    Raises DataError if a source cannot be read, is empty, lacks a column, or if no row at all is usable.
+    """
+    seeds = SeedSet(Spool(spool_path))
+    try:
+        seeds.add(_unique(_read(sources)))
+        if not seeds:
+            raise none_usable(sources, seeds.total, (row.reason for row in islice(seeds.set_aside, BATCH)))
+    except BaseException:
+        seeds.close()
+        raise
+    log.info("%d rows read, %d usable as seeds%s", seeds.total, len(seeds), seeds.aside_by_reason())
+    return seeds
+
+
+def _read(sources: Sequence[SeedSource]) -> Iterator[SeedInstruction | SetAside]:
+    row_id = 0
+    for source in sources:
+        reader, before = RowReader(source), row_id
+        for row in records_of(source, reader):
+            found = reader.read(row_id, row)
+            row_id += len(found)
+            yield from found
+        if row_id == before:
+            raise DataError(f"{source.data_path} holds no rows: choose another file or data set")
+        reader.columns.check()
+        if unused := reader.columns.unused():
+            log.info("columns not used: %s", plain_names(unused))
+
+
+def _unique(rows: Iterable[SeedInstruction | SetAside]) -> Iterator[SeedInstruction | SetAside]:
+    seen: set[bytes] = set()
+    for row in rows:
+        if isinstance(row, SeedInstruction):
+            key = digest(row)
+            if key in seen:
+                row = SetAside(row.id, row.text, "duplicate")
+            seen.add(key)
+        yield row
+
+
+def none_usable(sources: Sequence[SeedSource], total: int, reasons: Iterable[str]) -> DataError:
+    """What is to be said where not a single row is a seed; `reasons` are why rows were set aside."""
+    reasons, where = sorted(set(reasons)), ", ".join(source.data_path for source in sources)
+    remedy = next((REMEDIES[reason] for reason in reasons if reason in REMEDIES), OTHER_COLUMN)
+    return DataError(f"none of the {total} rows of {where} is usable as a seed ({', '.join(reasons)}): {remedy}")
+
+
+def split_seeds(ids: Sequence[int], train_size: int, dev_size: int, seed: int) -> tuple[list[int], list[int]]:
+    """Draw disjoint train and dev ids, in a fixed order that depends on `ids`, the sizes and `seed` alone.
+
+    Raises DataError if there are fewer ids than both need.
+    """
+    if train_size + dev_size > len(ids):
+        raise DataError(
+            f"--train-size {train_size} and --dev-size {dev_size} need {train_size + dev_size} seeds, but only "
+            f"{len(ids)} are usable: lower them, or choose a larger seed set"
+        )
+    drawn = random.Random(f"{seed}:split").sample(range(len(ids)), train_size + dev_size)
+    picked = [ids[i] for i in drawn]
+    return picked[:train_size], picked[train_size:]

@@ -1,0 +1,26 @@
+"""What an address is, and whether it holds a secret."""
+
+import re
+from urllib.parse import urlsplit
+
+from utils.redaction import KEY, SECRET_NAME
+
+_SECRET_FIELD = re.compile(rf"(?i)(?<=[?&;#]){SECRET_NAME}=|[?#&;=/]{KEY}")
+
+
+def is_url(path: str) -> bool:
+    """Whether `path` lies in an object store, as against a folder of this machine."""
+    return "://" in path
+
+
+def holds_password(path: str) -> bool:
+    """Whether a URL carries a secret, which must then not be shown."""
+    try:
+        return is_url(path) and urlsplit(path).password is not None
+    except ValueError:
+        return False
+
+
+def holds_secret_field(url: str) -> bool:
+    """Whether a URL carries a key behind its host: as a field (`?key=...`) or in its path."""
+    return bool(_SECRET_FIELD.search(url))
