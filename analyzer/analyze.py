@@ -6,7 +6,7 @@ from itertools import chain
 
 from analyzer.asking import IN_HALVES
 from analyzer.cases import describe, joined, trajectory_block
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.llm.replies import read_feedback
 from utils.prompts import fill, user
@@ -54,5 +54,5 @@ async def _ask(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> li
         log.warning("the trajectory of row %d is not analyzed: %s: %s", row, completion.failure, completion.said or "")
         return []
     half = len(cases) // 2
-    parts = await together(*(_ask(llm, method, part, draw) for part in (cases[:half], cases[half:])))
+    parts = await gather_or_cancel(*(_ask(llm, method, part, draw) for part in (cases[:half], cases[half:])))
     return list(chain.from_iterable(parts))

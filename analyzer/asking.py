@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.schema import Completion
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ async def ask_about(
             if len(missing) == 1:
                 continue
             half = len(missing) // 2
-            halves = await together(*(ask_about(part, ask, read, tries) for part in (missing[:half], missing[half:])))
+            halves = await gather_or_cancel(
+                *(ask_about(part, ask, read, tries) for part in (missing[:half], missing[half:]))
+            )
             return found | halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]
     return found, {case_id: why for case_id in cases if case_id not in found}

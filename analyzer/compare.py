@@ -8,7 +8,7 @@ from random import Random
 
 from analyzer.asking import ask_about
 from analyzer.cases import context_lines, joined, shown
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.llm.replies import read_comparison
 from utils.prompts import case_block, fill, user
@@ -25,7 +25,7 @@ async def compare(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:
     Which rewrite stands first is drawn per row from `order_seed` and the seed's id, not from the order of calls.
     """
     groups = [pairs[start : start + PAIRS_PER_CALL] for start in range(0, len(pairs), PAIRS_PER_CALL)]
-    return sum(await together(*(_compare_group(llm, group, order_seed) for group in groups)))
+    return sum(await gather_or_cancel(*(_compare_group(llm, group, order_seed) for group in groups)))
 
 
 async def _compare_group(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 from analyzer.asking import ask_about
 from analyzer.cases import joined, shown
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.llm.replies.cases import Case, read_cases
 from utils.prompts import case_block, fill, user
@@ -33,7 +33,7 @@ async def tag(llm: LLM, instructions: Sequence[str]) -> list[Tags]:
     rows) in one call. Raises what `llm` raises.
     """
     groups = (instructions[start : start + GROUP] for start in range(0, len(instructions), GROUP))
-    tagged = await together(*(_tag_group(llm, group) for group in groups))
+    tagged = await gather_or_cancel(*(_tag_group(llm, group) for group in groups))
     return merge_similar(list(chain.from_iterable(tagged)))
 
 

@@ -22,7 +22,7 @@ from string import Template
 from analyzer import judge
 from bench.harness import table
 from evolver import evolve, initial_method
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.config import LLMConfig
 from utils.llm import JournaledLLM, OpenAIEndpoint
 from utils.llm.journal import Journal
@@ -63,7 +63,9 @@ async def judged(llm: JournaledLLM, items: Sequence[Item], size: int, order: str
         return {item: None if label is None else bool(label) for item, label in zip(group, labels, strict=True)}
 
     return {
-        item: bad for part in await together(*map(of_group, chunks(items, size, order))) for item, bad in part.items()
+        item: bad
+        for part in await gather_or_cancel(*map(of_group, chunks(items, size, order)))
+        for item, bad in part.items()
     }
 
 
@@ -80,7 +82,7 @@ async def second_reading(llm: JournaledLLM, items: Sequence[Item]) -> dict[Item,
         verdicts = {"true": False, "false": True}
         return {item: verdicts.get(found.get(str(number), "")) for number, item in enumerate(group, start=1)}
 
-    parts = await together(*map(of_group, chunks(items, 10, "second")))
+    parts = await gather_or_cancel(*map(of_group, chunks(items, 10, "second")))
     return {item: bad for part in parts for item, bad in part.items()}
 
 
@@ -137,10 +139,10 @@ async def study(options: argparse.Namespace, llm: JournaledLLM, reader: Journale
     methods = [BAD, initial_method(), *given]
     works = [evolve(llm, row, lambda *_, m=m: m, 1, lambda *_: None) for m in methods for row in rows]
     origins = [method.origin for method in methods for _ in rows]
-    made = [Item(origin, t) for origin, t in zip(origins, await together(*works), strict=True)]
+    made = [Item(origin, t) for origin, t in zip(origins, await gather_or_cancel(*works), strict=True)]
     items = [item for item in made if item.trajectory.stages]
 
-    readings = await together(
+    readings = await gather_or_cancel(
         *(judged(llm, items, size, f"size {size}") for size in options.sizes),
         judged(llm, items, 10, "again"),
         second_reading(reader, items),
@@ -170,7 +172,7 @@ async def study(options: argparse.Namespace, llm: JournaledLLM, reader: Journale
         of = {(item.method, item.trajectory.seed.id): item for item in items}
         duels = [(of["initial", row.id], of[method.origin, row.id]) for row in rows
                  if ("initial", row.id) in of and (method.origin, row.id) in of]  # fmt: skip
-        straight, swapped = await together(compared(reader, duels, False), compared(reader, duels, True))
+        straight, swapped = await gather_or_cancel(compared(reader, duels, False), compared(reader, duels, True))
         wins = {
             name: sum(w == name for w in [*straight.values(), *swapped.values()])
             for name in ("initial", method.origin, "tie")

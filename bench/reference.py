@@ -14,11 +14,11 @@ async def main(seeds: str, base_url: str, concurrency: int) -> None:
     client = openai.AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0)
     slots = asyncio.Semaphore(concurrency)
 
-    async def ask(stage: str, text: str) -> str:
+    async def ask(kind: str, text: str) -> str:
         async with slots:
             messages = [{"role": "user", "content": text}]
             completion = await client.chat.completions.create(
-                model="bench", messages=messages, temperature=0, extra_headers={"X-Stage": stage}
+                model="bench", messages=messages, temperature=0, extra_headers={"X-Stage": kind}
             )
         return completion.choices[0].message.content
 

@@ -80,12 +80,12 @@ class Bench:
         return web.json_response({"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage})
 
 
-def completion(stage: str, prompt: str) -> str:
+def completion(kind: str, prompt: str) -> str:
     """What a well-behaved LLM replies: a rewrite, findings of ok, an answer."""
-    if stage == "evolve":
+    if kind == "evolve":
         instruction = prompt.rpartition("#Instruction#:\n")[2]
         return f"Step 1: #Methods List#:\nadd reasoning\nStep 4:\n{HEADING}\n{instruction}{ADDED}"
-    if stage == "judge":
+    if kind == "judge":
         ids = [int(line.split()[2]) for line in prompt.splitlines() if line.startswith("### Case ")]
         return json.dumps({"cases": [{"case_id": number, "labels": ["ok"], "note": ""} for number in ids]})
     return f"The first approach fits better, for it needs fewer assumptions: {prompt[:200]}"

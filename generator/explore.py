@@ -2,7 +2,7 @@
 
 Depth first. *Lookahead* splits a task into sub-tasks; each of them is explored in turn; *backtracking* then goes
 from the last of them to its parent and finds further ones there. A name that overlaps with one of the tree is
-pruned. Then every task but the domain itself gets instructions, and near copies among them are filtered out.
+pruned. Then every task but the domain itself gets instructions, and near-duplicates among them are filtered out.
 
 The calls of one tree follow one another, as each is told what is known; trees, and the tasks that instructions are
 written for, go side by side. What comes out depends on the replies alone, not on the order in which they arrive.
@@ -14,7 +14,7 @@ from itertools import count, islice
 
 from generator.explore_replies import read_instructions, read_subtasks
 from generator.explore_tree import DomainTree, Path, TaskNode, new_tree, one_line, shown_path, walk
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.prompts import INDENT, fill, user
 
@@ -29,7 +29,7 @@ class ExploreOptions:
     """How far to explore: K levels below the domain, sub-tasks of a task per level, instructions of a task.
 
     The last number of `breadth` holds for all deeper levels. `max_overlap` is the ROUGE-L above which a name is
-    pruned and an instruction is a near copy.
+    pruned and an instruction is a near-duplicate.
     """
 
     depth: int = 2
@@ -54,7 +54,7 @@ async def explore(
     former = {one_line(tree.domain): tree for tree in known}
     named = {one_line(domain): domain for domain in reversed(domains)}
     trees = [former.get(name) or new_tree(named[name]) for name in dict.fromkeys(map(one_line, domains))]
-    grown = await together(*(_grown(llm, tree, options) for tree in trees))
+    grown = await gather_or_cancel(*(_grown(llm, tree, options) for tree in trees))
     return await _with_instructions(llm, grown, options)
 
 
@@ -70,9 +70,9 @@ class _Texts:
     """Names or instructions that are known; it takes in what is new and turns away what says the same again."""
 
     def __init__(self, max_overlap: float, known: Iterable[str]) -> None:
-        from utils.text.near_duplicates import NearCopies  # numpy, which a run that explores nothing can spare
+        from utils.text.near_duplicates import NearDuplicates  # numpy, which a run that explores nothing can spare
 
-        self._copies = NearCopies(max_overlap)
+        self._copies = NearDuplicates(max_overlap)
         self._rows = count()  # each text is a row of its own
         self._folded: set[str] = set()
         for text in known:
@@ -80,7 +80,7 @@ class _Texts:
             self._folded.add(text.casefold())
 
     def take(self, text: str) -> bool:
-        """Take `text` in unless it is there already or a near copy of one; whether it was new."""
+        """Take `text` in unless it is there already or a near-duplicate of one; whether it was new."""
         folded = text.casefold()
         if folded in self._folded or self._copies.check(next(self._rows), text):
             return False
@@ -152,7 +152,7 @@ def _listed(paths: Iterable[Path]) -> str:
 async def _with_instructions(llm: LLM, trees: Sequence[DomainTree], options: ExploreOptions) -> list[DomainTree]:
     """The trees with `options.samples` instructions per task, as far as the LLM has so many that are new."""
     before = [node for tree in trees for _, node in walk(tree.root)]
-    after = await together(
+    after = await gather_or_cancel(
         *(
             _sampled(llm, tasks, path, node, options)
             for tree in trees
@@ -165,7 +165,7 @@ async def _with_instructions(llm: LLM, trees: Sequence[DomainTree], options: Exp
 
 
 async def _sampled(llm: LLM, tasks: str, path: Path, node: TaskNode, options: ExploreOptions) -> TaskNode:
-    """The task with instructions that are no near copies of each other; the domain itself gets none."""
+    """The task with instructions that are no near-duplicates of each other; the domain itself gets none."""
     if len(path) == 1 or node.samples >= options.samples:
         return node
     written = list(node.instructions)
@@ -197,7 +197,7 @@ def _instructions_prompt(tasks: str, path: Path, reason: str, written: Sequence[
 
 
 def _filtered(before: Sequence[TaskNode], after: Sequence[TaskNode], max_overlap: float) -> Iterator[TaskNode]:
-    """The nodes `after`, in tree order, without new instructions that are near copies of others of the trees.
+    """The nodes `after`, in tree order, without new instructions that are near-duplicates of others of the trees.
 
     What stood in the nodes `before` stays, and new ones are held against all of it and those kept before them.
     """

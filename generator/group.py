@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from itertools import islice
 
-from utils.concurrency import together
+from utils.concurrency import gather_or_cancel
 from utils.schema import Answer, Finding, RowOutcome, SeedInstruction, Trajectory, Verdict
 
 GROUP_SIZE = 10
@@ -52,13 +52,13 @@ async def run_group(seeds: Sequence[SeedInstruction], roles: Roles, attempts: in
 async def _attempt(
     pending: Mapping[int, SeedInstruction], former: Mapping[int, RowOutcome], roles: Roles, number: int
 ) -> dict[int, RowOutcome]:
-    evolved = await together(
+    evolved = await gather_or_cancel(
         *(roles.evolve(seed, _reason(former.get(position), roles), number - 1) for position, seed in pending.items())
     )
     trajectories = dict(zip(pending, evolved, strict=True))
     to_judge = {position: t for position, t in trajectories.items() if t.stages and not t.stopped}
     findings = await roles.judge(to_judge) if roles.judge and to_judge else {}
-    outcomes = await together(
+    outcomes = await gather_or_cancel(
         *(_finish(trajectory, findings.get(position), roles, number) for position, trajectory in trajectories.items())
     )
     return dict(zip(trajectories, outcomes, strict=True))

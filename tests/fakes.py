@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-from utils.schema import Completion, Message, Stage
+from utils.schema import CallKind, Completion, Message
 
 # --- An LLM that follows a script ------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ from utils.schema import Completion, Message, Stage
 class Asked:
     """One question put to a ScriptedLLM."""
 
-    stage: Stage
+    kind: CallKind
     messages: tuple[Message, ...]
     draw: int
 
@@ -51,23 +51,23 @@ class ScriptedLLM:
         self.asked: list[Asked] = []
         self._reply = script if callable(script) else self._from_table(script)
 
-    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
-        asked = Asked(stage, messages, draw)
+    async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
+        asked = Asked(kind, messages, draw)
         self.asked.append(asked)
         reply = self._reply(asked)
         return reply if isinstance(reply, Completion) else Completion(reply)
 
-    def of_stage(self, stage: Stage) -> list[Asked]:
-        return [asked for asked in self.asked if asked.stage == stage]
+    def of_kind(self, kind: CallKind) -> list[Asked]:
+        return [asked for asked in self.asked if asked.kind == kind]
 
     def _from_table(self, table: Mapping[str, Reply | Sequence[Reply]]) -> Callable[[Asked], Reply]:
         def reply(asked: Asked) -> Reply:
-            entry = table.get(asked.stage)
+            entry = table.get(asked.kind)
             if isinstance(entry, str | Completion):
                 return entry
-            number = len(self.of_stage(asked.stage)) - 1
+            number = len(self.of_kind(asked.kind)) - 1
             if entry is None or number >= len(entry):
-                raise AssertionError(f"no reply is scripted for question {number + 1} of stage {asked.stage}")
+                raise AssertionError(f"no reply is scripted for question {number + 1} of kind {asked.kind}")
             return entry[number]
 
         return reply
@@ -201,7 +201,7 @@ class MisbehavingServer:
         return self._state.most_in_flight
 
     @property
-    def by_stage(self) -> dict[str, int]:
+    def by_kind(self) -> dict[str, int]:
         counts: defaultdict[str, int] = defaultdict(int)
         for request in self.received:
             counts[request.headers.get("x-stage", "")] += 1

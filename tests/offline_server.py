@@ -11,7 +11,7 @@ def offline_reply(received: Received) -> Act:
     """The reply of the offline LLM to a request; draws differ by the seed that was sent, as with a real server."""
     body = received.body
     request = Request(
-        stage=received.headers["x-stage"],  # type: ignore[arg-type]
+        kind=received.headers["x-stage"],  # type: ignore[arg-type]
         model=body["model"],
         messages=tuple(Message(turn["role"], turn["content"]) for turn in body["messages"]),
         sampling=Sampling(),

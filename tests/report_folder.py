@@ -12,7 +12,7 @@ from utils.config import RunConfig
 from utils.files.writing import dumps, write_rows
 from utils.outputs.report import write_report
 from utils.rows.records import EVOLVED, method_record
-from utils.rows.summary import StageSummary, Summary
+from utils.rows.summary import CallKindSummary, Summary
 from utils.schema import Candidate, EvolvedRow, Method, Reject, Rewrite
 from utils.text.measures.run import measure_run
 
@@ -120,7 +120,7 @@ def make_folder(
 def summary(result: Sequence[dict], rejects: Sequence[dict], history: Sequence[Candidate]) -> Summary:
     eliminated = Counter(row["reason"] for row in rejects if row["attempts"] and row["reason"] != "unavailable")
     aside = Counter(row["reason"] for row in rejects if not row["attempts"])
-    use = StageSummary(
+    use = CallKindSummary(
         calls=12,
         journaled=3,
         unavailable=0,

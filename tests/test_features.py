@@ -207,7 +207,7 @@ def test_too_few_explored_seeds_are_told_before_they_are_learned_from(tmp_path):
     assert (tmp_path / "x.run/explored.jsonl").exists()
 
 
-# --- Several methods, breadth, near copies ---------------------------------------------------------
+# --- Several methods, breadth, near-duplicates ---------------------------------------------------------
 
 
 def test_several_methods_and_breadth_share_the_rows(tmp_path):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from main import Kit, Learned, generate, learn_method
+from main import Learned, RunContext, generate, learn_method
 from tests.builders import rate, seeds
 from tests.command import SEEDS
 from tests.fakes import Asked, ScriptedLLM
 from utils.config import RunConfig
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.llm import JournaledLLM
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger
@@ -44,8 +44,8 @@ def named(method: Method) -> str:
     return found.group() if found else method.origin
 
 
-def kit_of(evol, optim, config: RunConfig, ledger: Ledger) -> Kit:
-    return Kit(evol, optim, config, ledger, Display(ledger, quiet=True))
+def kit_of(evol, optim, config: RunConfig, ledger: Ledger) -> RunContext:
+    return RunContext(evol, optim, config, ledger, Display(ledger, quiet=True))
 
 
 @dataclass
@@ -62,7 +62,7 @@ class World:
         self.llm = ScriptedLLM(self._reply)
 
     def _reply(self, asked: Asked) -> str | Completion:
-        return getattr(self, f"_{asked.stage}")(asked)
+        return getattr(self, f"_{asked.kind}")(asked)
 
     def _evolve(self, asked: Asked) -> str | Completion:
         found = NAME.search(asked.prompt)
@@ -107,7 +107,7 @@ class World:
 
     def rows_of(self, name: str) -> set[str]:
         """The seeds that the method of this name was asked to rewrite."""
-        return {asked.prompt.splitlines()[-1] for asked in self.llm.of_stage("evolve") if name in asked.prompt}
+        return {asked.prompt.splitlines()[-1] for asked in self.llm.of_kind("evolve") if name in asked.prompt}
 
 
 def test_the_lowest_failure_rate_wins():
@@ -127,7 +127,7 @@ def test_worse_candidates_leave_the_incumbent_and_no_pairs_are_judged():
     world = World({0: proposal(3, style=9), 3: proposal(4, style=9)})
     learned = world.learn()
     assert learned.methods[0].origin == "initial"
-    assert world.llm.of_stage("compare") == []
+    assert world.llm.of_kind("compare") == []
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_unusable_proposals_are_asked_for_again_and_then_dropped():
         (0, 0, "initial"),
         (1, 0, "optimized"),
     ]
-    assert sorted(asked.draw for asked in world.llm.of_stage("optimize")) == [0, 1, 3, 4, 5]
+    assert sorted(asked.draw for asked in world.llm.of_kind("optimize")) == [0, 1, 3, 4, 5]
 
 
 def test_a_step_in_which_nothing_usable_is_proposed_changes_nothing():
@@ -198,10 +198,10 @@ def test_a_step_in_which_nothing_usable_is_proposed_changes_nothing():
 def test_no_draw_is_used_twice():
     world = World({6: proposal(6)})
     world.learn("--max-steps", "3")
-    for stage in ("analyze", "optimize"):
-        asked = [(question.messages, question.draw) for question in world.llm.of_stage(stage)]
+    for kind in ("analyze", "optimize"):
+        asked = [(question.messages, question.draw) for question in world.llm.of_kind(kind)]
         assert len(asked) == len(set(asked))
-    assert len({question.draw for question in world.llm.of_stage("analyze")}) == 6
+    assert len({question.draw for question in world.llm.of_kind("analyze")}) == 6
 
 
 def test_patience_ends_learning_when_nothing_better_comes():
@@ -213,7 +213,7 @@ def test_patience_ends_learning_when_nothing_better_comes():
 def test_the_analyzer_sees_rounds_and_findings_of_the_train_rows_only():
     world = World({0: proposal(6)}, initial_quality=0)
     world.learn("--loop", "3")
-    prompt = world.llm.of_stage("analyze")[0].prompt
+    prompt = world.llm.of_kind("analyze")[0].prompt
     assert [f"Name {start.id + 2} " in prompt for start in [*TRAIN, *DEV]] == [True] * 4 + [False] * 10
     assert "Stage 3: " in prompt
     assert "Found: lost: the number" not in prompt.split("### Case 4")[0]
@@ -230,7 +230,7 @@ def test_without_a_judge_rules_alone_measure_and_equals_stay():
     learned = world.learn("--judge", "off")
     assert {rate(candidate.score) for candidate in learned.history} == {0}
     assert learned.methods[0].origin == "initial"
-    assert not world.llm.of_stage("judge") + world.llm.of_stage("compare")
+    assert not world.llm.of_kind("judge") + world.llm.of_kind("compare")
 
 
 # --- The order in which replies arrive -------------------------------------------------------------
@@ -244,7 +244,7 @@ class Late:
         self._endpoint = OfflineEndpoint()
 
     async def send(self, request: Request) -> Completion:
-        turns = dice(self._salt, request.stage, request.draw, request.messages[-1].content).randrange(40)
+        turns = dice(self._salt, request.kind, request.draw, request.messages[-1].content).randrange(40)
         for _ in range(turns):
             await asyncio.sleep(0)
         return await self._endpoint.send(request)
@@ -257,14 +257,14 @@ async def whole_run(config: RunConfig, salt: str, folder) -> tuple[Learned, list
     llm_config = config.evol_llm_config
     ledger, journal = Ledger(), Journal(None)
     llms = [JournaledLLM(Late(salt), llm_config, journal, ledger, config.seed) for _ in range(2)]
-    kit = kit_of(*llms, config, ledger)
+    ctx = kit_of(*llms, config, ledger)
     with (
         load_seeds([SeedSource(str(SEEDS))], folder / f"{salt}.seeds") as loaded,
-        Spool(folder / f"{salt}.rows") as rows,
+        RowStore(folder / f"{salt}.rows") as rows,
     ):
         train, dev = split_seeds(loaded.ids, config.train_size, config.dev_size, config.seed)
-        learned = await learn_method(kit, loaded.get(train), loaded.get(dev))
-        await generate(kit, loaded, learned.methods, rows, Folder(folder, folder / "x.json"))
+        learned = await learn_method(ctx, loaded.get(train), loaded.get(dev))
+        await generate(ctx, loaded, learned.methods, rows, Folder(folder, folder / "x.json"))
         return learned, list(evolved_records(rows)), list(rejected_records(rows))
 
 

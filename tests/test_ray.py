@@ -25,7 +25,7 @@ from tests.hub_stub import HubStub, Repo
 from tests.object_store import environment, object_store
 from tests.offline_server import offline_reply
 from utils.config import RunConfig
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.storage import ObjectStore
 from utils.files.writing import parquet_bytes, parquet_rows
 from utils.llm import Recorder
@@ -34,7 +34,7 @@ from utils.llm.ledger import Ledger
 from utils.process.each import in_silence
 from utils.rows.records import outcome_record
 from utils.schema import PASSED, Answer, Message, Request, Rewrite, RowOutcome, Sampling, SeedInstruction, Trajectory
-from utils.text.near_duplicates import set_near_copies_aside
+from utils.text.near_duplicates import eliminate_near_duplicates
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
 
@@ -338,7 +338,7 @@ def evolved(
 
         config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
         final_run = engine.FinalRun(config, build, ["m"], Ledger(), done)
-        with Spool(tmp_path / "rows") as rows, engine.connected(machines.address):
+        with RowStore(tmp_path / "rows") as rows, engine.connected(machines.address):
             running = engine.evolve_on_ray(seeds, final_run, str(tmp_path / "x.run"), rows)
             asyncio.run(asyncio.wait_for(running, LIMIT))
             return told, dict(rows.items())
@@ -382,12 +382,12 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
         " ".join([*random.choice(seeds).text.split()[: random.randrange(6, 11)], *random.choices(WORDS, k=2)])
         for _ in seeds
     ]
-    with Spool(tmp_path / "one") as one, Spool(tmp_path / "other") as other:
+    with RowStore(tmp_path / "one") as one, RowStore(tmp_path / "other") as other:
         for rows in (one, other):
             rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
-        set_near_copies_aside(one, seeds, 0.7)
+        eliminate_near_duplicates(one, seeds, 0.7)
         with engine.connected(machines.address):
-            asyncio.run(engine.drop_near_copies(other, seeds, 0.7, in_silence))
+            asyncio.run(engine.eliminate_near_duplicates_in_shards(other, seeds, 0.7, in_silence))
         assert list(other.items()) == list(one.items())
         kinds = Counter(kind for _, (kind, _) in one.items())
         assert min(kinds["evolved"], kinds["eliminated"]) > 3

@@ -62,12 +62,12 @@ def test_near_copies_among_the_seeds_are_told_before_anything_is_asked(tmp_path)
     text = "Explain in two sentences why the sea is salty and how rivers carry salt into it"
     rows = [{"instruction": f"{text}{end}"} for end in (".", ", please.", " today.")]
     write(tmp_path / "seeds.jsonl", *rows, {"instruction": f"{text}.", "system": "Be brief."}, {"instruction": "Why?"})
-    told = "near copies among 5 seeds: 2 (--max-overlap 0.7), which will hardly survive as rewrites"
+    told = "near-duplicates among 5 seeds: 2 (--max-overlap 0.7), which will hardly survive as rewrites"
     flags = (*EVOLVED, "--data-path", "seeds.jsonl")
     planned = run(tmp_path, *flags, "--plan")
     assert planned.out.rstrip().endswith(told)
     assert told in run(tmp_path, *flags).err
-    assert "near copies among" not in run(tmp_path, *flags, "--max-overlap", "1", "--plan").out
+    assert "near-duplicates among" not in run(tmp_path, *flags, "--max-overlap", "1", "--plan").out
 
 
 def test_a_run_that_nothing_survives_ends_with_4_and_says_where_to_look(tmp_path):

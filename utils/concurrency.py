@@ -18,10 +18,10 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], at_
         for item in iterator:
             await work(item)
 
-    await together(*(worker() for _ in range(at_once)))
+    await gather_or_cancel(*(worker() for _ in range(at_once)))
 
 
-async def together(*works: Awaitable[T]) -> list[T]:
+async def gather_or_cancel(*works: Awaitable[T]) -> list[T]:
     """Await all; the first error cancels the others, which are then waited for, and is raised as it is."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

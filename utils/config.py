@@ -32,11 +32,11 @@ DEEPSEEK_MODEL = "deepseek-flash"
 DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
 SUFFIXES = (".json", ".jsonl", ".parquet")
 
-# Of what each stage samples unless the llm-config says otherwise: evolving, answering and judging are
+# How each kind of call samples unless the llm-config says otherwise: evolving, answering and judging are
 # greedy, analyzing and optimizing sample (paper, section 4.1).
 GREEDY = Sampling(temperature=0.0)
 CREATIVE = Sampling(temperature=0.6, top_p=0.95)
-STAGE_SAMPLING = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE}
+SAMPLING_BY_KIND = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE}
 
 
 ONE_URL = r"https?://[^\s/?#@,]+([/?#][^\s,]*)?"
@@ -67,7 +67,7 @@ class LLMConfig(BaseModel):
     # Given more than once, or with commas: several servers of one model.
     base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$"), AfterValidator(_without_key)] = DEEPSEEK_URL
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_no_key)] | None = None
-    # "none" sends the field not at all, for models that reject it; unset means the stage's own default.
+    # "none" sends the field not at all, for models that reject it; unset means the default of the kind of call.
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["none"] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | Literal["none"] | None = None
     max_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -95,9 +95,9 @@ class LLMConfig(BaseModel):
     def base_urls(self) -> tuple[str, ...]:
         return tuple(self.base_url.split(","))
 
-    def sampling(self, stage: str) -> Sampling:
-        """The sampling fields of a request of `stage`; what the user has set holds for all stages."""
-        default = STAGE_SAMPLING.get(stage, GREEDY)
+    def sampling(self, kind: str) -> Sampling:
+        """The sampling fields of a request of `kind`; what the user has set holds for all kinds."""
+        default = SAMPLING_BY_KIND.get(kind, GREEDY)
         temperature = default.temperature if self.temperature is None else self.temperature
         top_p = default.top_p if self.top_p is None else self.top_p
         return Sampling(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from utils.interval import wilson
 
-Stage = Literal["evolve", "respond", "analyze", "judge", "compare", "optimize", "equal", "explore", "tag"]
+CallKind = Literal["evolve", "respond", "analyze", "judge", "compare", "optimize", "equal", "explore", "tag"]
 
 
 # --- What goes to an LLM and what comes back ---------------------------------------------------
@@ -51,13 +51,13 @@ def as_extra(fields: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Everything that determines a completion, and the stage that pays for it.
+    """Everything that determines a completion, and the kind of call that pays for it.
 
     `draw` tells apart several samples of one prompt; it is a text, as it may carry the run's seed. `llm_config` says
     in JSON what else the user has set about the endpoint: a refusal holds only for as long as that stays the same.
     """
 
-    stage: Stage
+    kind: CallKind
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling

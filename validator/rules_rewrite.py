@@ -23,7 +23,7 @@ from validator.rules_text import (
 )
 
 SAME_ORDER = 0.8
-"""Share of neighbouring tokens that a near copy keeps."""
+"""Share of neighbouring tokens that a near-duplicate keeps."""
 
 INFLECTED = 60
 """Similarity (0 to 100) from which two words count as forms of one word."""
@@ -32,7 +32,7 @@ FEW = 6
 """New words up to which it is worth looking for inflections."""
 
 LOSS = 0.05
-"""Share of its words that a near copy may lose."""
+"""Share of its words that a near-duplicate may lose."""
 
 SHRUNK = 0.3
 """Share of the parent's substance below which a rewrite has lost something."""

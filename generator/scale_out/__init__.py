@@ -13,7 +13,7 @@ imports this; it needs requirements-ray.txt.
 """
 
 from generator.scale_out.cluster import connected
-from generator.scale_out.near_copies import drop_near_copies
+from generator.scale_out.near_duplicates import eliminate_near_duplicates_in_shards
 from generator.scale_out.pipeline import FinalRun, GroupWorker, evolve_on_ray
 
-__all__ = ["FinalRun", "GroupWorker", "connected", "drop_near_copies", "evolve_on_ray"]
+__all__ = ["FinalRun", "GroupWorker", "connected", "eliminate_near_duplicates_in_shards", "evolve_on_ray"]

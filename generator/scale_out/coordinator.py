@@ -20,7 +20,7 @@ from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger, estimated_tokens
-from utils.schema import Completion, Request, Stage, Usage
+from utils.schema import CallKind, Completion, Request, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
 BETWEEN_LOOKS, PATIENCE = 0.05, 300.0  # seconds: of a request for room in the budget; of the driver for an answer
@@ -176,30 +176,30 @@ class SharedLedger(Ledger):
         self._calls = calls
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
-        asked = (request.stage, estimated_tokens(request), request.sampling.max_tokens, config)
+        asked = (request.kind, estimated_tokens(request), request.sampling.max_tokens, config)
         limit = time.monotonic() + config.timeout  # what is in flight for longer has died with its worker
         while (prompt := await self._calls("call", "budget", "reserve", *asked)) is None:
             if time.monotonic() > limit:
                 raise BudgetReached("the rest of the budget is held for calls of workers that died; run again")
             await asyncio.sleep(BETWEEN_LOOKS)
         self.in_flight += 1
-        self.stages[request.stage].in_flight += 1
+        self.kinds[request.kind].in_flight += 1
         return prompt
 
     def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
         super().settle(Decimal(0), request, completion, config)
         self._calls("call", "budget", "settle", prompt, request, completion, config)
 
-    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
-        super().wasted(stage, usage, config)
-        self._calls("call", "budget", "wasted", stage, usage, config)
+    def wasted(self, kind: CallKind, usage: Usage, config: LLMConfig) -> None:
+        super().wasted(kind, usage, config)
+        self._calls("call", "budget", "wasted", kind, usage, config)
 
 
 def taken(ledger: Ledger) -> Ledger:
     """What the ledger of a worker has booked, taken out of it, for the driver to book."""
     booked = Ledger()
     booked.add(ledger)
-    ledger.stages.clear()
+    ledger.kinds.clear()
     ledger.answered_by.clear()
     ledger.retries, ledger.rate_limited_seconds = 0, 0.0
     return booked

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from generator.group import groups_of_ten
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.storage import Store
 from utils.files.writing import parquet_bytes, parquet_rows
 from utils.rows.records import Record
@@ -24,7 +24,7 @@ from utils.schema import SeedInstruction
 
 GROUPS, ROWS = "groups", "rows"
 IN_A_FILE = 1_000  # groups
-Rows = list[tuple[int, Record]]  # by row key, as on a spool
+Rows = list[tuple[int, Record]]  # by row key, as on a row store
 SEEDS = TypeAdapter(list[SeedInstruction])
 
 
@@ -53,7 +53,7 @@ class Groups:
         line = {"group": name, "records": json.dumps(rows)}
         self._store.write(f"{ROWS}/{name}.parquet", parquet_bytes([line], {"group": str, "records": str}))
 
-    def gather(self, todo: set[str], rows: Spool) -> tuple[int, int]:
+    def gather(self, todo: set[str], rows: RowStore) -> tuple[int, int]:
         """Put what was written since the last time of groups `todo` on `rows`, and take them out of `todo`.
 
         Files of no use are deleted: those of other groups, and what a killed process has left. Returns how many rows

@@ -26,7 +26,7 @@ from generator.scale_out.coordinator import PATIENCE, TRIES, Calls, Coordinator,
 from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups, Rows
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.storage import brief, store_of
 from utils.llm import Recorder
 from utils.llm.journal_segments import open_journal
@@ -109,7 +109,7 @@ class FinalRun:
         return sha256(settings.encode() + prompts).hexdigest()
 
 
-async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: Spool) -> None:
+async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: RowStore) -> None:
     """Evolve all seeds on the cluster, and put what became of them on `rows`; `root` is the folder or URL of files."""
     config, root = run.config, root if is_url(root) else str(Path(root).absolute())
     groups = Groups(store_of(root), seeds, run.digest())
@@ -129,7 +129,7 @@ async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: s
 class _Passes:
     """Passes of the pipeline over groups, until all have come through or are rejected."""
 
-    def __init__(self, groups: Groups, run: FinalRun, root: str, rows: Spool, coordinator: Any) -> None:
+    def __init__(self, groups: Groups, run: FinalRun, root: str, rows: RowStore, coordinator: Any) -> None:
         self._groups, self._run, self._root, self._rows, self._coordinator = groups, run, root, rows, coordinator
 
     async def over(self, todo: set[str]) -> None:

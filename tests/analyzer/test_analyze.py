@@ -25,7 +25,7 @@ def test_the_feedback_and_the_conversation_come_back():
         ("user", llm.asked[0].prompt),
         ("assistant", REPLY),
     ]
-    assert (llm.asked[0].stage, llm.asked[0].draw) == ("analyze", 4)
+    assert (llm.asked[0].kind, llm.asked[0].draw) == ("analyze", 4)
 
 
 def test_a_reply_that_is_no_json_is_feedback_as_it_stands():

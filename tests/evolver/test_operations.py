@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from evolver import evolve, operation, six_operations
-from main import Kit, evolve_group
+from main import RunContext, evolve_group
 from tests.builders import HOSTILE, seed, seeds
 from tests.fakes import Asked, ScriptedLLM
 from utils.llm.ledger import Ledger
@@ -31,15 +31,15 @@ def prompt_of(name: str, text: str, reason: str = "") -> str:
 def evolved_by(llm: ScriptedLLM, rows: int, *flags: str) -> list[RowOutcome]:
     """Ten rows a group through the final run of the command, with `llm` for both LLMs."""
     config = parse_arguments(["--offline", "--judge", "off", *flags])
-    kit = Kit(llm, llm, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
-    return asyncio.run(evolve_group(kit, seeds(rows), six_operations()))
+    ctx = RunContext(llm, llm, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
+    return asyncio.run(evolve_group(ctx, seeds(rows), six_operations()))
 
 
 def reply(asked: Asked) -> str:
-    if asked.stage == "evolve":  # the text does not grow, so that no rule minds thirty rounds
+    if asked.kind == "evolve":  # the text does not grow, so that no rule minds thirty rounds
         question, _, order = asked.prompt.splitlines()[-1].partition(". ")
         return f"{HEADING}{question}. {ORDERS[order == ORDERS[0]]}"
-    return '{"cases": []}' if asked.stage == "equal" else ANSWER
+    return '{"cases": []}' if asked.kind == "equal" else ANSWER
 
 
 def drawn(*flags: str, rows: int = 10) -> list[tuple[str, ...]]:
@@ -118,8 +118,8 @@ def test_all_six_are_about_equally_likely():
 def test_a_share_of_the_rows_of_any_method_goes_in_breadth(share, least, most):
     config = parse_arguments(["--offline", "--judge", "off", "--breadth", share, "--generations", "10"])
     llm = ScriptedLLM(reply)
-    kit = Kit(llm, llm, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
-    outcomes = asyncio.run(evolve_group(kit, seeds(10), [operation("deepen")]))
+    ctx = RunContext(llm, llm, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
+    outcomes = asyncio.run(evolve_group(ctx, seeds(10), [operation("deepen")]))
     names = Counter(stage.method_id for outcome in outcomes for stage in outcome.trajectory.stages)
     assert least <= names["breadth"] <= most
     assert names["breadth"] + names["deepen"] == 100

@@ -14,7 +14,7 @@ from generator.explore import ExploreOptions, explore
 from generator.explore_tree import DomainTree, TaskNode, seed_records, tree_from_json, walk
 from utils.llm.offline import OfflineEndpoint
 from utils.llm.offline.wording import language
-from utils.schema import Completion, Message, Request, Sampling, Stage
+from utils.schema import CallKind, Completion, Message, Request, Sampling
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "explored.jsonl"  # written by tree_to_json, a tree a line
 SMALL = ExploreOptions(depth=2, breadth=(5, 3), samples=4)
@@ -31,8 +31,8 @@ class FakeLLM:
         self._reply = reply
         self._random = None if shuffle is None else Random(shuffle)
 
-    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
-        assert stage == "explore"
+    async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
+        assert kind == "explore"
         prompt = messages[-1].content
         self.asked.append((prompt, draw))
         for _ in range(self._random.randrange(30) if self._random else 0):
@@ -54,8 +54,8 @@ class OfflineLLM:
 
     model = "offline"
 
-    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
-        return await OfflineEndpoint().send(Request(stage, self.model, messages, Sampling(), str(draw)))
+    async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
+        return await OfflineEndpoint().send(Request(kind, self.model, messages, Sampling(), str(draw)))
 
 
 def grow(

@@ -7,7 +7,7 @@ import pytest
 
 from generator import Roles, run_pool
 from tests.builders import evolved, seeds
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.llm.ledger import Ledger
 from utils.rows.counts import Finished
 from utils.rows.records import outcome_record
@@ -132,11 +132,11 @@ def test_an_unreadable_reply_of_a_later_generation_is_kept():
 def test_the_ledger_counts_per_generation(tmp_path):
     config = parse_arguments(["--offline", "--method", "evol-instruct", "--generations", "3"])
     outcomes = Pool({(0, 2): "lost", (1, 3): "unavailable", (1, 1): "refusal"}).run()
-    with Spool(tmp_path / "rows") as rows:
+    with RowStore(tmp_path / "rows") as rows:
         keyed = [(config.row_key(o.seed.id, o.generation), outcome_record(o, "m")) for o in outcomes]
         rows.put_many(keyed)
         assert [key for key, _ in rows.items()] == list(range(6))  # by id, then by generation
-        summary = summarize(Finished.on(rows).tally, [], [], Ledger(), 0.0)
+        summary = summarize(Finished.on(rows).counts, [], [], Ledger(), 0.0)
     assert (summary.rows_in, summary.evolved, summary.unavailable) == (6, 3, 1)
     assert summary.eliminated == {"lost": 1, "refusal": 1}
     assert summary.adds_up

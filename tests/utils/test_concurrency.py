@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.command import TIMEOUT
-from utils.concurrency import for_each, together
+from utils.concurrency import for_each, gather_or_cancel
 from utils.llm.limits import AUTO_START, Gate, Rate, Window
 
 
@@ -423,7 +423,7 @@ def test_together_returns_results_in_order():
         return turns
 
     async def waiting() -> list[int]:
-        return await together(after(3), after(1), after(2))
+        return await gather_or_cancel(after(3), after(1), after(2))
 
     assert asyncio.run(waiting()) == [3, 1, 2]
 
@@ -433,7 +433,7 @@ def test_together_raises_one_error_though_two_fail_at_once():
         log: list[str] = []
         work = unhappy(log)
         with pytest.raises(Bad):
-            await together(work("bad"), work("a"), work("bad"))
+            await gather_or_cancel(work("bad"), work("a"), work("bad"))
         assert log == ["a"]
 
     asyncio.run(waiting())
@@ -443,7 +443,7 @@ def test_together_cancelled_from_outside_ends_all_its_works():
     async def waiting() -> None:
         log: list[str] = []
         work = unhappy(log)
-        task = asyncio.create_task(together(work("a"), work("b")))
+        task = asyncio.create_task(gather_or_cancel(work("a"), work("b")))
         await settle()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,6 +1,6 @@
 """Rows on disk, so that memory stays flat however large the data set is.
 
-A spool is scratch space of one process: a SQLite file without journal or syncing, since a run that
+A store is scratch space of one process: a SQLite file without journal or syncing, since a run that
 was killed fills it again from its source. What must survive belongs into the journal.
 """
 
@@ -17,7 +17,7 @@ from utils.errors import DataError
 PAGE = 500  # rows that items() holds in memory at a time
 
 
-class Spool:
+class RowStore:
     """JSON values by integer key, in a file that lives as long as this object.
 
     For one thread of one process. Values are dicts or lists of what JSON can hold; they come back
@@ -25,7 +25,7 @@ class Spool:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open an empty spool at `path`; the left-over of a killed run is replaced."""
+        """Open an empty row store at `path`; the left-over of a killed run is replaced."""
         self._path = path
         try:
             path.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ class Spool:
         self._db.close()
         self._path.unlink(missing_ok=True)
 
-    def __enter__(self) -> "Spool":
+    def __enter__(self) -> "RowStore":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:

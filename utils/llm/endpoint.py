@@ -149,7 +149,7 @@ class OpenAIEndpoint:
         server = min(up, key=lambda server: server.load)
         server.assigned += 1
         try:
-            async with self._gate.slot(server.window, PRIORITY.get(request.stage, 2), estimated_tokens(request)):
+            async with self._gate.slot(server.window, PRIORITY.get(request.kind, 2), estimated_tokens(request)):
                 if self._health.down and not probing:
                     raise Fault(FaultKind.HELD, "held while the endpoint is down")
                 try:
@@ -171,7 +171,7 @@ class OpenAIEndpoint:
             self._health.success(number)
         except Fault as fault:
             if fault.usage != Usage():
-                self._ledger.wasted(request.stage, fault.usage, self._config)
+                self._ledger.wasted(request.kind, fault.usage, self._config)
             if fault.kind.throttles:
                 self._ledger.rate_limited_seconds += window.throttled(started, fault.wait or 1.0)
             self._set_aside(server, fault)
@@ -278,7 +278,7 @@ class OpenAIEndpoint:
                     path,
                     cast_to=httpx2.Response,
                     body=request_body(request, self._config),
-                    options={"headers": {"X-Stage": request.stage, **server.headers}},
+                    options={"headers": {"X-Stage": request.kind, **server.headers}},
                 )
                 return response.content
             except openai.APIStatusError as exc:

@@ -213,7 +213,7 @@ class Journal:
         messages = json.dumps([[m.role, m.content] for m in request.messages], ensure_ascii=False)
         usage, answered_by = completion.usage, completion.answered_by
         row = (
-            *(key, request.stage, request.model, request.draw, json.dumps(_set_fields(sampling))),
+            *(key, request.kind, request.model, request.draw, json.dumps(_set_fields(sampling))),
             zlib.compress(messages.encode("utf-8", "surrogatepass"), 1),
             *(completion.text, completion.failure, sampling.max_tokens),
             *(usage.input_tokens, usage.output_tokens, usage.cached_tokens, completion.reasoning),
@@ -283,20 +283,20 @@ def _set_fields(sampling: Sampling) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class StageHistory:
-    """What a journal knows of one stage: its completions, and their mean tokens."""
+class CallHistory:
+    """What a journal knows of one kind of call: its completions, and their mean tokens."""
 
     calls: int
     input_tokens: float
     output_tokens: float
 
 
-def journal_history(path: Path) -> dict[str, StageHistory]:
-    """By stage, of the journal at `path`, which is only read; empty where there is none that can be read."""
+def journal_history(path: Path) -> dict[str, CallHistory]:
+    """By kind of call, of the journal at `path`, which is only read; empty where there is none that can be read."""
     query = "SELECT stage, count(*), avg(input_tokens), avg(output_tokens) FROM completion GROUP BY stage"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            return {stage: StageHistory(*figures) for stage, *figures in db.execute(query)}
+            return {kind: CallHistory(*figures) for kind, *figures in db.execute(query)}
     except sqlite3.Error:
         return {}  # the run itself will say what is wrong with it
 

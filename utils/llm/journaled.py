@@ -9,7 +9,7 @@ from utils.config import LLMConfig
 from utils.errors import JournalError
 from utils.llm.journal import request_key
 from utils.llm.ledger import Ledger
-from utils.schema import Completion, Message, Request, Stage
+from utils.schema import CallKind, Completion, Message, Request
 
 
 class LLM(Protocol):
@@ -18,7 +18,7 @@ class LLM(Protocol):
     @property
     def model(self) -> str: ...
 
-    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion: ...
+    async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion: ...
 
 
 class Endpoint(Protocol):
@@ -68,15 +68,15 @@ class JournaledLLM:
         """Requests that are with a server, of all LLMs that share the ledger."""
         return self._ledger.in_flight
 
-    async def complete(self, stage: Stage, messages: tuple[Message, ...], draw: int = 0) -> Completion:
+    async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
         """The completion of `messages`; `draw` counts the samples of one prompt, from 0.
 
         A row's failure is in `Completion.failure`. Raises EndpointError and BudgetReached.
         """
-        request = self._request(stage, messages, draw)
+        request = self._request(kind, messages, draw)
         key = request_key(request)
         if stored := await _settled(self._journal.get(request, key)):
-            self._ledger.found(stage, stored, self.model)
+            self._ledger.found(kind, stored, self.model)
             return stored
         task = self._under_way.get(key)
         if task is None:
@@ -96,17 +96,17 @@ class JournaledLLM:
         if not task.cancelled():
             task.exception()  # looked at: the run may have stopped before anyone could hear of it
 
-    def _request(self, stage: Stage, messages: tuple[Message, ...], draw: int) -> Request:
-        sampling = self.config.sampling(stage)
+    def _request(self, kind: CallKind, messages: tuple[Message, ...], draw: int) -> Request:
+        sampling = self.config.sampling(kind)
         # Another --seed means other samples; greedy completions are the same whatever the seed.
         greedy = sampling.temperature == 0
         drawn = str(draw) if greedy else f"{self._run_seed}:{draw}"
-        return Request(stage, self.model, messages, sampling, drawn, self._of_endpoint)
+        return Request(kind, self.model, messages, sampling, drawn, self._of_endpoint)
 
     async def _fetch(self, request: Request, key: bytes) -> Completion:
         completion = await self._endpoint.send(request)
         if completion.failure == "unavailable":
-            self._ledger.gave_up(request.stage)
+            self._ledger.gave_up(request.kind)
             return completion
         try:
             await _settled(self._journal.put(request, completion, key))
@@ -163,7 +163,7 @@ class ReplayEndpoint:
 
     async def send(self, request: Request) -> Completion:
         raise JournalError(
-            f"the recording has no answer for a request of stage {request.stage}: replay it with the very "
+            f"the recording has no answer for a request of kind {request.kind}: replay it with the very "
             "flags, data and program version that it was made with"
         )
 

@@ -1,7 +1,7 @@
-"""Accounting: what a run has used, stage by stage, and what it may use.
+"""Accounting: what a run has used, by kind of call, and what it may use.
 
 The budget is a cap: a request is admitted when it is sent, not before, and what is in flight counts with the largest
-reply of its stage so far, or with `max_tokens`.
+reply of its kind so far, or with `max_tokens`.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from decimal import Decimal
 
 from utils.config import LLMConfig
 from utils.errors import BudgetReached
-from utils.schema import AnsweredBy, Completion, Request, Stage, Usage
+from utils.schema import AnsweredBy, CallKind, Completion, Request, Usage
 
 log = logging.getLogger(__name__)
 
 
-FEW = 2  # requests in flight of a stage, beside as many as it has replies, where nothing bounds the next one
-FIRST_GUESS = 1_000  # tokens of a reply, as long as no reply of the stage has come
+FEW = 2  # requests in flight of a kind, beside as many as it has replies, where nothing bounds the next one
+FIRST_GUESS = 1_000  # tokens of a reply, as long as no reply of the kind has come
 ENOUGH = 10  # replies of a stage after which its longest one says more than max_tokens
 
 
 @dataclass(slots=True)
-class StageUse:
-    """What one stage has used: calls paid now, calls served from the journal, tokens, cost."""
+class CallUse:
+    """What one kind of call has used: calls paid now, calls served from the journal, tokens, cost."""
 
     calls: int = 0
     journaled: int = 0
@@ -49,35 +49,35 @@ class StageUse:
 
 @dataclass(slots=True)
 class Ledger:
-    """What the run has used, per stage, and what it may use."""
+    """What the run has used, per kind, and what it may use."""
 
     max_calls: int | None = None
     max_cost: Decimal | None = None
-    stages: defaultdict[str, StageUse] = field(default_factory=lambda: defaultdict(StageUse))
+    kinds: defaultdict[str, CallUse] = field(default_factory=lambda: defaultdict(CallUse))
     answered_by: defaultdict[str, Counter[AnsweredBy]] = field(default_factory=lambda: defaultdict(Counter))
     """By the model that was asked for: which ones answered, and how often, the journal included."""
     retries: int = 0
     rate_limited_seconds: float = 0.0
     in_flight: int = 0
-    _at_stake: dict[str, Decimal] = field(default_factory=dict)  # by stage, what is in flight
+    _at_stake: dict[str, Decimal] = field(default_factory=dict)  # by kind, what is in flight
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _before: tuple[int, Decimal] = (0, Decimal(0))  # calls and cost that ledgers before this one took of the budget
 
     @property
     def calls(self) -> int:
-        return sum(use.calls for use in self.stages.values())
+        return sum(use.calls for use in self.kinds.values())
 
     @property
     def journaled(self) -> int:
-        return sum(use.journaled for use in self.stages.values())
+        return sum(use.journaled for use in self.kinds.values())
 
     @property
     def usage(self) -> Usage:
-        return sum((use.usage for use in self.stages.values()), Usage())
+        return sum((use.usage for use in self.kinds.values()), Usage())
 
     @property
     def cost(self) -> Decimal:
-        return sum((use.cost for use in self.stages.values()), Decimal(0))
+        return sum((use.cost for use in self.kinds.values()), Decimal(0))
 
     def remaining(self) -> "Ledger":
         """An empty ledger whose budget is what this one has left."""
@@ -91,8 +91,8 @@ class Ledger:
         self.rate_limited_seconds += other.rate_limited_seconds
         for model, counts in other.answered_by.items():
             self.answered_by[model].update(counts)
-        for name, use in other.stages.items():
-            own = self.stages[name]
+        for name, use in other.kinds.items():
+            own = self.kinds[name]
             own.calls, own.journaled = own.calls + use.calls, own.journaled + use.journaled
             own.in_vain, own.largest = own.in_vain + use.in_vain, max(own.largest, use.largest)
             own.unavailable, own.usage = own.unavailable + use.unavailable, own.usage + use.usage
@@ -100,20 +100,20 @@ class Ledger:
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
         """Set aside what a request may cost, once there is room for it. Raises BudgetReached if there will be none."""
-        limits = (request.stage, estimated_tokens(request), request.sampling.max_tokens)
+        limits = (request.kind, estimated_tokens(request), request.sampling.max_tokens)
         while (reserved := self.reserve(*limits, config)) is None:
             self._waiting.append(asyncio.get_running_loop().create_future())
             await self._waiting[-1]
         return reserved
 
-    def reserve(self, stage: Stage, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal | None:
+    def reserve(self, kind: CallKind, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal | None:
         """Set aside what a request may cost; None where it has to wait for one in flight to come home.
 
         `tokens` is the estimated size of its prompt, `max_tokens` what the reply may have. Returns what the prompt will
         cost, which `settle` takes back. Raises BudgetReached when
         the budget does not hold it and nothing is in flight that may turn out to be cheaper.
         """
-        use, prompt = self.stages[stage], Decimal(0)
+        use, prompt = self.kinds[kind], Decimal(0)
         if self.max_calls is not None and self.paid + self.in_flight >= self.max_calls:
             if self.in_flight:
                 return None
@@ -123,13 +123,13 @@ class Ledger:
                 return None
             prompt = config.cost(use.prompt_tokens(tokens), 0)
             with_this = prompt + use.at_stake(1, max_tokens, config)
-            others = sum(cost for name, cost in self._at_stake.items() if name != stage)
+            others = sum(cost for name, cost in self._at_stake.items() if name != kind)
             if self.cost + others + with_this > self.max_cost:
                 if self.in_flight:
                     return None
                 used_up = self._used_up("--max-cost", self.max_cost + self._before[1])
                 raise BudgetReached(f"{used_up} (the next call may cost {with_this:.4f})")
-            self._at_stake[stage] = with_this
+            self._at_stake[kind] = with_this
         use.prompts_in_flight += prompt
         self.in_flight += 1
         use.in_flight += 1
@@ -142,47 +142,47 @@ class Ledger:
     @property
     def paid(self) -> int:
         """Replies that were paid for, those of no use included."""
-        return sum(use.calls + use.in_vain for use in self.stages.values())
+        return sum(use.calls + use.in_vain for use in self.kinds.values())
 
     def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
         """Give back what was set aside for a request, and book what came of it; None where nothing did.
 
         `prompt` is what `reserve` gave.
         """
-        use = self.stages[request.stage]
+        use = self.kinds[request.kind]
         self.in_flight -= 1
         use.in_flight -= 1
         use.prompts_in_flight -= prompt
         if completion is not None:
             use.calls += 1
             use.estimated += estimated_tokens(request) if completion.usage.input_tokens else 0
-            self._book(request.stage, completion.usage, config)
+            self._book(request.kind, completion.usage, config)
             self._note_model(completion, config.model)
         if self.max_cost is not None:
-            self._at_stake[request.stage] = use.at_stake(0, request.sampling.max_tokens, config)
+            self._at_stake[request.kind] = use.at_stake(0, request.sampling.max_tokens, config)
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
-    def wasted(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
+    def wasted(self, kind: CallKind, usage: Usage, config: LLMConfig) -> None:
         """Book a reply of no use, which has to be asked for again."""
-        self.stages[stage].in_vain += 1
-        self._book(stage, usage, config)
+        self.kinds[kind].in_vain += 1
+        self._book(kind, usage, config)
 
-    def gave_up(self, stage: Stage) -> None:
+    def gave_up(self, kind: CallKind) -> None:
         """Book a request that no answer came for."""
-        self.stages[stage].unavailable += 1
+        self.kinds[kind].unavailable += 1
 
-    def _book(self, stage: Stage, usage: Usage, config: LLMConfig) -> None:
-        use = self.stages[stage]
+    def _book(self, kind: CallKind, usage: Usage, config: LLMConfig) -> None:
+        use = self.kinds[kind]
         use.usage += usage
         use.largest = max(use.largest, usage.output_tokens)
         use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 
-    def found(self, stage: Stage, completion: Completion, model: str) -> None:
+    def found(self, kind: CallKind, completion: Completion, model: str) -> None:
         """Book a completion of `model` that the journal had."""
-        self.stages[stage].journaled += 1
+        self.kinds[kind].journaled += 1
         self._note_model(completion, model)
 
     def _note_model(self, completion: Completion, model: str) -> None:

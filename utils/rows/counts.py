@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.rows.records import Record, evolved_records, rejected_records
 
 
 @dataclass(slots=True)
-class Tally:
+class RowCounts:
     """Rows by kind (evolved, eliminated, unavailable, set_aside), reason and generation.
 
     `seeds` counts rows of the data set, of which one may have a row per generation; `methods` are those of the last
@@ -23,16 +23,16 @@ class Tally:
     methods: Counter[str] = field(default_factory=Counter)
 
     @staticmethod
-    def of(records: Iterable[Record]) -> "Tally":
+    def of(records: Iterable[Record]) -> "RowCounts":
         """Count records, those of one seed one behind the other."""
-        tally, last_id = Tally(), None
+        counts, last_id = RowCounts(), None
         for kind, record in records:
-            tally.rows[kind, record.get("reason", ""), record["generation"]] += 1
-            tally.seeds += record["id"] != last_id
+            counts.rows[kind, record.get("reason", ""), record["generation"]] += 1
+            counts.seeds += record["id"] != last_id
             last_id = record["id"]
             if record.get("stages"):
-                tally.methods[record["stages"][-1]["method_id"]] += 1
-        return tally
+                counts.methods[record["stages"][-1]["method_id"]] += 1
+        return counts
 
     def by_reason(self, kind: str) -> Counter[str]:
         """Rows of a kind, by reason."""
@@ -54,16 +54,16 @@ class Tally:
 class Finished:
     """The rows of a run that has come to its end.
 
-    `tally` counts them, `evolved` and `rejected` stream their records in row order; `rows` holds them by key.
+    `counts` counts them, `evolved` and `rejected` stream their records in row order; `rows` holds them by key.
     """
 
-    tally: Tally
-    rows: Spool
+    counts: RowCounts
+    rows: RowStore
     evolved: Callable[[], Iterator[dict[str, Any]]]
     rejected: Callable[[], Iterator[dict[str, Any]]]
 
     @staticmethod
-    def on(rows: Spool) -> "Finished":
-        """All rows are on a spool."""
-        tally = Tally.of(record for _, record in rows.items())
-        return Finished(tally, rows, partial(evolved_records, rows), partial(rejected_records, rows))
+    def on(rows: RowStore) -> "Finished":
+        """All rows are on a row store."""
+        counts = RowCounts.of(record for _, record in rows.items())
+        return Finished(counts, rows, partial(evolved_records, rows), partial(rejected_records, rows))

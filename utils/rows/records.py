@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.writing import Columns, dumps
 from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome
 
@@ -19,11 +19,11 @@ REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
     **dict.fromkeys(("id", "generation", "attempts"), int),
 }
 
-Record = list  # [kind, record] as it lies on the spool; kind is evolved, eliminated, unavailable or set_aside
+Record = list  # [kind, record] as it lies on the row store; kind is evolved, eliminated, unavailable or set_aside
 
 
 def outcome_record(outcome: RowOutcome, model: str) -> Record:
-    """An outcome as it is spooled until all rows are there."""
+    """An outcome as it is stored until all rows are there."""
     if outcome.verdict.passed:
         return ["evolved", asdict(evolved_row(outcome, model))]
     return ["eliminated" if outcome.verdict.failed else "unavailable", asdict(reject(outcome))]
@@ -34,13 +34,13 @@ def set_aside_record(row_id: int, text: str, reason: str) -> Record:
     return ["set_aside", asdict(Reject(row_id, text, None, None, None, reason, 0, 0))]
 
 
-def near_copy_record(record: dict[str, Any]) -> Record:
+def near_duplicate_record(record: dict[str, Any]) -> Record:
     """An evolved row that turned out to nearly repeat another one's instruction."""
     texts = (record["seed_instruction"], record["instruction"], record["response"], None)
     return ["eliminated", asdict(Reject(record["id"], *texts, "near_copy", record["generation"], 1))]
 
 
-def evolved_records(rows: Spool) -> Iterator[dict[str, Any]]:
+def evolved_records(rows: RowStore) -> Iterator[dict[str, Any]]:
     """What the result file holds, in seed order."""
     return (record for _, (kind, record) in rows.items() if kind == "evolved")
 
@@ -62,7 +62,7 @@ def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
     }
 
 
-def rejected_records(rows: Spool) -> Iterator[dict[str, Any]]:
+def rejected_records(rows: RowStore) -> Iterator[dict[str, Any]]:
     """What `rejects.jsonl` holds, in seed order."""
     return (record for _, (kind, record) in rows.items() if kind != "evolved")
 

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from utils.config import RunConfig
-from utils.llm.ledger import Ledger, StageUse
-from utils.rows.counts import Tally
+from utils.llm.ledger import CallUse, Ledger
+from utils.rows.counts import RowCounts
 from utils.schema import Candidate, CandidateScore, Method
 
 SCHEMA_VERSION = 1
@@ -21,7 +21,7 @@ class Documented(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class StageSummary(Documented):
+class CallKindSummary(Documented):
     """What one stage has used in this run."""
 
     calls: int
@@ -95,7 +95,7 @@ class Summary(Documented):
     """Ids of the methods that the final run drew from, best first."""
     methods: list[MethodSummary]
     """Every method measured in learning, in order; empty where nothing was learned."""
-    stages: dict[str, StageSummary]
+    stages: dict[str, CallKindSummary]
     answered_by: list[AnsweredBySummary] = []
     """Empty where no reply said which model it is from."""
     calls: int
@@ -115,20 +115,20 @@ class Summary(Documented):
 
 
 def summarize(
-    tally: Tally, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
+    counts: RowCounts, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
 ) -> Summary:
     """What became of all rows, and what was used."""
-    evolved, total, usage = tally.by_reason("evolved").total(), tally.rows.total(), ledger.usage
+    evolved, total, usage = counts.by_reason("evolved").total(), counts.rows.total(), ledger.usage
     return Summary(
         rows_in=total,
         evolved=evolved,
-        eliminated=dict(tally.by_reason("eliminated").most_common()),
-        set_aside=dict(tally.by_reason("set_aside").most_common()),
-        unavailable=tally.by_reason("unavailable").total(),
+        eliminated=dict(counts.by_reason("eliminated").most_common()),
+        set_aside=dict(counts.by_reason("set_aside").most_common()),
+        unavailable=counts.by_reason("unavailable").total(),
         retention=evolved / total,
         used_methods=[method.id for method in methods],
         methods=[_method(candidate) for candidate in history],
-        stages={name: _stage(use) for name, use in sorted(ledger.stages.items())},
+        stages={name: _stage(use) for name, use in sorted(ledger.kinds.items())},
         answered_by=list(_answered_by(ledger)),
         calls=ledger.calls,
         journaled=ledger.journaled,
@@ -162,8 +162,8 @@ def _answered_by(ledger: Ledger) -> Iterator[AnsweredBySummary]:
             yield AnsweredBySummary(asked=asked, model=who.model, fingerprint=who.fingerprint, completions=count)
 
 
-def _stage(use: StageUse) -> StageSummary:
-    return StageSummary(
+def _stage(use: CallUse) -> CallKindSummary:
+    return CallKindSummary(
         calls=use.calls,
         journaled=use.journaled,
         unavailable=use.unavailable,

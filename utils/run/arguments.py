@@ -100,7 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--keep-generations", action=argparse.BooleanOptionalAction, help="every round a row (with evol-instruct: yes)"
     )
     final.add_argument("--breadth", metavar="SHARE", help="share of rows that go in breadth: a new task (0)")
-    final.add_argument("--max-overlap", metavar="X", help="ROUGE-L with another row that makes a near copy (0.7)")
+    final.add_argument("--max-overlap", metavar="X", help="ROUGE-L with another row that makes a near-duplicate (0.7)")
     final.add_argument("--attempts", metavar="N", help="tries per row before it is eliminated (2)")
     final.add_argument("--save-path", metavar="FILE", help=".json .jsonl .parquet (evolution_result.json)")
     final.add_argument("--min-retention", metavar="SHARE", help="exit 4 when a smaller share of rows survives")

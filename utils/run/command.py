@@ -116,12 +116,12 @@ def execute(config: RunConfig, job: Job, command: str, stop: Stop) -> None:
 
 
 def similar_seeds(config: RunConfig, seeds: SeedSet) -> str:
-    """How many seeds are near copies of others, which is told before anything costs; empty with `--max-overlap 1`."""
+    """How many seeds repeat others, told before anything costs; empty with `--max-overlap 1`."""
     if config.max_overlap == 1:
         return ""
-    from utils.text.near_duplicates import near_copies_among  # numpy, which the start of the program can spare
+    from utils.text.near_duplicates import near_duplicates_among  # numpy, which the start of the program can spare
 
-    similar = near_copies_among(seeds, config.max_overlap)
+    similar = near_duplicates_among(seeds, config.max_overlap)
     log.info(similar)
     return similar
 

@@ -19,48 +19,48 @@ LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 
 
 class Display:
-    """One calm display of how far a run is, stage by stage.
+    """One calm display of how far a run is, phase by phase.
 
-    On a terminal a single bar; elsewhere a line every few seconds and one at the end of each stage.
+    On a terminal a single bar; elsewhere a line every few seconds and one at the end of each phase.
     """
 
     def __init__(self, ledger: "Ledger", quiet: bool) -> None:
         self._ledger = ledger
         self._quiet = quiet
-        self._stage: _Stage | None = None
+        self._phase: _Phase | None = None
 
     def each(self, title: str, items: Iterable[T], total: int) -> Iterator[T]:
         """`items`, with how far a computation has come that goes through all `total` of them; short ones say nothing.
 
         Raises Interrupted between two items when a signal has come.
         """
-        stage = _Stage(title, total, self._ledger, self._quiet, computing=True)
+        phase = _Phase(title, total, self._ledger, self._quiet, computing=True)
         try:
             for item in items:
                 heed_signals()
                 yield item
-                stage.done(1, 0)
+                phase.done(1, 0)
         finally:
-            stage.end()
+            phase.end()
 
     @contextmanager
-    def stage(self, title: str, total: int) -> Iterator[None]:
-        """A stage of `total` rows; `done` counts them."""
-        self._stage = _Stage(title, total, self._ledger, self._quiet)
+    def phase(self, title: str, total: int) -> Iterator[None]:
+        """A phase of `total` rows; `done` counts them."""
+        self._phase = _Phase(title, total, self._ledger, self._quiet)
         try:
             yield
         finally:
-            self._stage.end()
-            self._stage = None
+            self._phase.end()
+            self._phase = None
 
     def done(self, rows: int, failed: int) -> None:
-        """So many more rows have come to their end in this stage, of which so many failed."""
-        if self._stage:
-            self._stage.done(rows, failed)
+        """So many more rows have come to their end in this phase, of which so many failed."""
+        if self._phase:
+            self._phase.done(rows, failed)
 
 
-class _Stage:
-    """`computing` tells a stage in which no LLM is asked and no row fails."""
+class _Phase:
+    """`computing` tells a phase in which no LLM is asked and no row fails."""
 
     def __init__(self, title: str, total: int, ledger: "Ledger", quiet: bool, computing: bool = False) -> None:
         self._title, self._total, self._ledger, self._quiet = title, total, ledger, quiet

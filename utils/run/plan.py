@@ -4,7 +4,7 @@ Calls are counted from the algorithm: `least` and `most` are equal where it fixe
 upper bound (every row fails until its last attempt, every candidate is measured to the end, a call of exploring brings
 one thing every other time) and `least` the smooth run (nothing fails, one candidate is measured to the end, the
 others drop out after ten rows). Input tokens
-are estimated from the real texts and prompts, output tokens from the journal's own history of the stage where there
+are estimated from the real texts and prompts, output tokens from the journal's own history of the kind where there
 is one, else from `max_tokens` or a rule of thumb.
 """
 
@@ -14,7 +14,7 @@ from decimal import Decimal
 from math import ceil
 
 from utils.config import EVOL_INSTRUCT, LLMConfig, RunConfig
-from utils.llm.journal import StageHistory
+from utils.llm.journal import CallHistory
 from utils.llm.ledger import text_tokens
 from utils.prompts import template
 from utils.schema import Method, SeedInstruction
@@ -39,11 +39,11 @@ GROWTH = 1.3  # a rewrite against its instruction, per round
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedStage:
-    """One line of the plan: how often which stage is asked, and the tokens of one call."""
+class PlannedCalls:
+    """One line of the plan: how often which kind of call is made, and the tokens of one call."""
 
     title: str
-    stage: str
+    kind: str
     least: int
     most: int
     input_tokens: float
@@ -97,29 +97,29 @@ class Planner:
     """Counts the calls of a run of `config` over seeds of the given size."""
 
     def __init__(
-        self, config: RunConfig, size: SeedSize, methods: Sequence[Method], history: Mapping[str, StageHistory]
+        self, config: RunConfig, size: SeedSize, methods: Sequence[Method], history: Mapping[str, CallHistory]
     ) -> None:
         self._config = config
         self._size = size
         self._method = max((text_tokens(method.text) for method in methods), default=0)
         self._history = history
 
-    def stages(self) -> list[PlannedStage]:
+    def stages(self) -> list[PlannedCalls]:
         """All lines of the plan, in the order of the run; lines without calls are left out."""
         learns = self._config.method == "auto" and self._config.max_steps > 0
         lines = [*self._exploring(), *(self._learning() if learns else ()), *self._final()]
         return [line for line in lines if line.most]
 
-    def _line(self, title: str, stage: str, least: int, most: int, shown: float) -> PlannedStage:
+    def _line(self, title: str, kind: str, least: int, most: int, shown: float) -> PlannedCalls:
         """`shown` is the tokens of the texts that one prompt shows, besides the prompt's own."""
-        frame = {"respond": 0, "explore": 600}.get(stage)
-        own = text_tokens(template(stage).template) if frame is None else frame
-        llm = self._config.evol_llm_config if stage in OF_EVOL_LLM else self._config.optim_llm_config
-        known = self._history.get(stage)
-        output = known.output_tokens if known else min(ASSUMED_OUTPUT[stage], llm.max_tokens or 10**9)
-        return PlannedStage(title, stage, least, most, own + shown, output)
+        frame = {"respond": 0, "explore": 600}.get(kind)
+        own = text_tokens(template(kind).template) if frame is None else frame
+        llm = self._config.evol_llm_config if kind in OF_EVOL_LLM else self._config.optim_llm_config
+        known = self._history.get(kind)
+        output = known.output_tokens if known else min(ASSUMED_OUTPUT[kind], llm.max_tokens or 10**9)
+        return PlannedCalls(title, kind, least, most, own + shown, output)
 
-    def _exploring(self) -> list[PlannedStage]:
+    def _exploring(self) -> list[PlannedCalls]:
         config = self._config
         if not config.explore:
             return []
@@ -128,7 +128,7 @@ class Planner:
         least = splits + tasks * ceil(samples / INSTRUCTIONS_PER_CALL)
         return [self._line("explore", "explore", domains * least, domains * tasks * (2 + 2 * samples), 200)]
 
-    def _learning(self) -> list[PlannedStage]:
+    def _learning(self) -> list[PlannedCalls]:
         config, mean = self._config, self._size.mean
         steps, candidates, dev, train = config.max_steps, config.candidate_size, config.dev_size, config.train_size
         groups, tried = ceil(dev / GROUP), steps * candidates
@@ -150,7 +150,7 @@ class Planner:
             self._line("validate: compare", "compare", 0, tried * groups * judged, 3 * GROUP * mean * GROWTH),
         ]  # fmt: skip
 
-    def _final(self) -> list[PlannedStage]:
+    def _final(self) -> list[PlannedCalls]:
         config, size = self._config, self._size
         rounds, rows, groups = config.generations, size.rows, ceil(size.rows / GROUP)
         if rounds == 0:
@@ -170,24 +170,24 @@ class Planner:
             *self._tagging(grown),
         ]  # fmt: skip
 
-    def _tagging(self, mean: float) -> list[PlannedStage]:
+    def _tagging(self, mean: float) -> list[PlannedCalls]:
         """A sample of seeds, and one of evolved rows of `mean` tokens that is as large."""
         config = self._config
         calls = ceil(2 * min(config.tag_size, self._size.rows) / GROUP) * config.tag
         return [self._line("tagging", "tag", calls, 3 * calls, GROUP * mean)]
 
 
-def cost_of(line: PlannedStage, calls: int, config: RunConfig) -> Decimal:
-    llm: LLMConfig = config.evol_llm_config if line.stage in OF_EVOL_LLM else config.optim_llm_config
+def cost_of(line: PlannedCalls, calls: int, config: RunConfig) -> Decimal:
+    llm: LLMConfig = config.evol_llm_config if line.kind in OF_EVOL_LLM else config.optim_llm_config
     return llm.cost(round(calls * line.input_tokens), round(calls * line.output_tokens))
 
 
-def seconds_of(line: PlannedStage, calls: int, config: RunConfig) -> float:
+def seconds_of(line: PlannedCalls, calls: int, config: RunConfig) -> float:
     at_once = 32 if config.batch_size == "auto" else config.batch_size
     return calls * (FIRST_TOKEN_SECONDS + line.output_tokens / TOKENS_PER_SECOND) / at_once
 
 
-def plan_text(lines: Sequence[PlannedStage], config: RunConfig, history: Mapping[str, StageHistory]) -> str:
+def plan_text(lines: Sequence[PlannedCalls], config: RunConfig, history: Mapping[str, CallHistory]) -> str:
     """The plan as a table for a person, with what it assumes."""
     head = ("stage", "calls", "at most", "input tokens", "output tokens", "cost", "at most", "journaled")
     rows = [_row(line, config, history) for line in lines]
@@ -207,10 +207,10 @@ def plan_text(lines: Sequence[PlannedStage], config: RunConfig, history: Mapping
     return "\n".join((*table, "", *_assumptions(config, history, times)))
 
 
-def _row(line: PlannedStage, config: RunConfig, history: Mapping[str, StageHistory]) -> tuple[str, ...]:
+def _row(line: PlannedCalls, config: RunConfig, history: Mapping[str, CallHistory]) -> tuple[str, ...]:
     sums = (round(line.least * line.input_tokens), round(line.least * line.output_tokens))
     costs = (cost_of(line, line.least, config), cost_of(line, line.most, config))
-    held = history[line.stage].calls if line.stage in history else 0
+    held = history[line.kind].calls if line.kind in history else 0
     return (
         line.title,
         f"{line.least:,}",
@@ -231,9 +231,9 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((first, *rest))
 
 
-def _assumptions(config: RunConfig, history: Mapping[str, StageHistory], minutes: Sequence[float]) -> list[str]:
-    unknown = sorted(stage for stage in ASSUMED_OUTPUT if stage not in history)
-    shown = ", ".join(f"{stage} {ASSUMED_OUTPUT[stage]}" for stage in unknown)
+def _assumptions(config: RunConfig, history: Mapping[str, CallHistory], minutes: Sequence[float]) -> list[str]:
+    unknown = sorted(kind for kind in ASSUMED_OUTPUT if kind not in history)
+    shown = ", ".join(f"{kind} {ASSUMED_OUTPUT[kind]}" for kind in unknown)
     lines = [
         f"time at {config.batch_size} requests in flight: about {minutes[0]:.0f} min, at most {minutes[1]:.0f} min, "
         f"assuming {TOKENS_PER_SECOND} tokens a second per reply",
@@ -241,7 +241,7 @@ def _assumptions(config: RunConfig, history: Mapping[str, StageHistory], minutes
         "input tokens: estimated from your texts and our prompts, 4 ASCII characters or 1.5 others to a token",
         f"output tokens: assumed per reply where the journal knows nothing yet: {shown}" if shown else
         "output tokens: as in the journal's own history",
-        "journaled: completions of the stage that the journal holds already; those that fit are not paid again",
+        "journaled: completions of the kind that the journal holds already; those that fit are not paid again",
     ]  # fmt: skip
     if config.evol_llm_config.price_in is None or config.optim_llm_config.price_in is None:
         lines.append("cost: give price_in and price_out (per million tokens) in both llm-configs to see it")

@@ -10,7 +10,7 @@
     turns.py        what stands in a column becomes a conversation
     rows.py         a row becomes a seed, or is set aside
     kept.py         columns that are passed through
-    seed_set.py     all seeds, on a spool; the split into train and dev
+    seed_set.py     all seeds, on a row store; the split into train and dev
 
 Whatever is wrong with the data is a DataError of one line that says what to do.
 """

@@ -1,7 +1,7 @@
-"""The seed set: usable seeds and rows set aside, on a spool.
+"""The seed set: usable seeds and rows set aside, on a row store.
 
 Rows flow as a stream: `records.py` reads them, `load_seeds` tells usable ones from those to set aside and puts both
-on a spool, `SeedSet` gives them back. Only their numbers and 16 bytes per distinct instruction stay in memory (a
+on a row store, `SeedSet` gives them back. Only their numbers and 16 bytes per distinct instruction stay in memory (a
 single object of JSON is the exception: it is read whole).
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import DataError
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.writing import Columns
 from utils.rows.records import CONTEXT
 from utils.schema import Message, SeedInstruction
@@ -37,15 +37,15 @@ REMEDIES = {
 
 
 class SeedSet:
-    """Usable seeds and rows set aside, on a spool. Made by `load_seeds`; close it to delete the spool.
+    """Usable seeds and rows set aside, on a row store. Made by `load_seeds`; close it to delete the row store.
 
     `ids` are those of the usable seeds, ascending; `total` counts all rows read.
     """
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, store: RowStore) -> None:
         self.ids = array("q")
         self._aside = array("q")
-        self._spool = spool
+        self._spool = store
         self._reasons: Counter[str] = Counter()
         self._has_context = False
         self._kept = KeptColumns()
@@ -112,13 +112,13 @@ def _seed(row_id: int, text: str, reference: str | None, context: list, extra: d
 
 
 def load_seeds(sources: Sequence[SeedSource], spool_path: Path) -> SeedSet:
-    """Read the seeds of one or more sources onto a spool.
+    """Read the seeds of one or more sources onto a row store.
 
     An id is a row's position from 0 (where every turn is a seed, a seed's) and runs on from source to source. Of seeds
     with equal instructions and contexts (blanks taken as one) the first is kept. What columns were not used is told.
     Raises DataError if a source cannot be read, is empty, lacks a column, or if no row at all is usable.
     """
-    seeds = SeedSet(Spool(spool_path))
+    seeds = SeedSet(RowStore(spool_path))
     try:
         seeds.add(_unique(_read(sources)))
         if not seeds:

@@ -1,4 +1,4 @@
-"""How much two instructions say the same in the same order (ROUGE-L), and which new ones are near copies.
+"""How much two instructions say the same in the same order (ROUGE-L), and which new ones are near-duplicates.
 
 ROUGE-L (Lin 2004) is the F1 measure of the longest common subsequence (LCS) of two token sequences. All texts
 here are hostile: everything that reads them takes linear time, but for the LCS itself, which is bit-parallel.
@@ -17,9 +17,9 @@ import numpy as np
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.process.each import Each, in_silence
-from utils.rows.records import near_copy_record
+from utils.rows.records import near_duplicate_record
 from utils.schema import Message, SeedInstruction
 
 # Scripts written without spaces (Han, kana, Thai, Lao, Burmese, Khmer), and Hangul, whose words carry endings.
@@ -31,7 +31,7 @@ _UNSPACED = (
 _RUN = re.compile(rf"([{_UNSPACED}]{{1,200}})|[^\W_{_UNSPACED}]{{1,200}}")
 
 PROBED_BEYOND = 2  # terms looked up beyond the necessary ones: more lookups, fewer candidates
-MOST_SEEDS = 20_000  # that near copies are counted among before a run
+MOST_SEEDS = 20_000  # that near-duplicates are counted among before a run
 BATCH = 4096  # candidates compared at a time, which bounds scratch memory
 
 Numbers = np.ndarray
@@ -44,12 +44,12 @@ def tokens(text: str) -> tuple[str, ...]:
     the run begins (`사과를` -> `^사 사과 과를`). A changed particle or ending then costs a token or two and not
     the word, while the common syllables of Korean do not match out of context.
 
-    Chosen by measurement: 40 Korean near copies written by hand (particle, ending, politeness, a word, order,
+    Chosen by measurement: 40 Korean near-duplicates written by hand (particle, ending, politeness, a word, order,
     numbers), 35 pairs of the same topic or frame but another task, 152,076 pairs of different real seeds; English
-    with 30, 30 and 35,511 pairs. Shown: near copies above 0.7, same-topic pairs above 0.7, the 99.9th percentile of
-    different seeds, and the threshold that separates near copies from same-topic pairs best.
+    with 30, 30 and 35,511 pairs. Shown: near-duplicates above 0.7, same-topic pairs above 0.7, the 99.9th percentile of
+    different seeds, and the threshold that separates near-duplicates from same-topic pairs best.
 
-        Korean                    near copies   same topic   different   best threshold
+        Korean                    near-duplicates   same topic   different   best threshold
         words                     5 of 40       0 of 35      0.29        0.49
         syllables                 38            2            0.43        0.71
         pairs inside the word     27            1            0.35        0.62
@@ -77,66 +77,65 @@ def rouge_l(a: str, b: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class NearCopy:
-    """What a near copy is a copy of: the id of the closest instruction's row, and their ROUGE-L."""
+class NearDuplicate:
+    """What a near-duplicate is a copy of: the id of the closest instruction's row, and their ROUGE-L."""
 
     other_id: int
     overlap: float
 
 
-def near_copies_among(seeds: Collection[SeedInstruction], max_overlap: float) -> str:
+def near_duplicates_among(seeds: Collection[SeedInstruction], max_overlap: float) -> str:
     """A line that says how many seeds nearly repeat an earlier one: as rewrites they will hardly survive.
 
     Of a large set the first seeds are looked at, which bounds the time.
     """
-    near = NearCopiesInContext(max_overlap)
+    near = NearDuplicatesInContext(max_overlap)
     found = sum(near.of(seed.context).check(seed.id, seed.text) is not None for seed in islice(seeds, MOST_SEEDS))
     among = f"{len(seeds):,} seeds" if len(seeds) <= MOST_SEEDS else f"the first {MOST_SEEDS:,} of {len(seeds):,} seeds"
-    return (
-        f"near copies among {among}: {found:,} (--max-overlap {max_overlap:g}), which will hardly survive as rewrites"
-    )
+    what_becomes = f"(--max-overlap {max_overlap:g}), which will hardly survive as rewrites"
+    return f"near-duplicates among {among}: {found:,} {what_becomes}"
 
 
-def set_near_copies_aside(
-    rows: Spool, seeds: Collection[SeedInstruction], max_overlap: float, each: Each = in_silence
+def eliminate_near_duplicates(
+    rows: RowStore, seeds: Collection[SeedInstruction], max_overlap: float, each: Each = in_silence
 ) -> None:
     """Eliminate new instructions that nearly repeat another row's in the same context, in the order of rows."""
-    near = NearCopiesInContext(max_overlap)
-    for seed in each("near copies: seeds", seeds, len(seeds)):
+    near = NearDuplicatesInContext(max_overlap)
+    for seed in each("near-duplicates: seeds", seeds, len(seeds)):
         near.of(seed.context).add(seed.id, seed.text)
-    for key, (kind, record) in each("near copies", rows.items(), len(rows)):
+    for key, (kind, record) in each("near-duplicates", rows.items(), len(rows)):
         if kind == "evolved" and record["generation"]:
             context = [Message(**turn) for turn in record["context"]]
             if near.of(context).check(record["id"], record["instruction"]):
-                rows.put(key, near_copy_record(record))
+                rows.put(key, near_duplicate_record(record))
 
 
-class NearCopiesInContext:
+class NearDuplicatesInContext:
     """Near copies of each other are only instructions in the same context: in another one, words are another task."""
 
     def __init__(self, max_overlap: float) -> None:
         self._max_overlap = max_overlap
-        self._by_context: dict[bytes, NearCopies] = {}
+        self._by_context: dict[bytes, NearDuplicates] = {}
 
-    def of(self, context: Sequence[Message]) -> "NearCopies":
+    def of(self, context: Sequence[Message]) -> "NearDuplicates":
         """Those of the instructions that `context` comes before."""
         said = "\0".join(part for turn in context for part in (turn.role, turn.content))
         key = blake2b(said.encode(), digest_size=16).digest() if context else b""
         if key not in self._by_context:
-            self._by_context[key] = NearCopies(self._max_overlap)
+            self._by_context[key] = NearDuplicates(self._max_overlap)
         return self._by_context[key]
 
 
-class NearCopies:
-    """Finds near copies in a stream of new instructions, exactly as comparing all pairs would.
+class NearDuplicates:
+    """Finds near-duplicates in a stream of new instructions, exactly as comparing all pairs would.
 
-    Add all seeds, then check the new instructions in a fixed order, by (id, generation). One is a near copy when
+    Add all seeds, then check the new instructions in a fixed order, by (id, generation). One is a near-duplicate when
     its ROUGE-L with a seed, or with a new instruction that was kept before it, is above `max_overlap` (0 to 1);
     texts of its own row never count. So the outcome depends on the texts and their order alone.
 
     Pruning is lossless. The LCS is at most the number of terms that two texts share (a term is a token and how
-    often it has occurred before, so that repetitions count). A near copy of a text of m terms shares with it at least
-    s terms, the length of the shortest possible partner; so it holds one of any m - s + 1 of them. Those that
+    often it has occurred before, so that repetitions count). A near-duplicate of a text of m terms shares at least
+    s terms with it, the length of the shortest possible partner; so it holds one of any m - s + 1 of them. Those that
     occur in the fewest texts *so far* are looked up in an inverted index. As the index holds all terms of all texts,
     this choice is free at every check, and frequencies may change while texts come. What was not looked up
     counts as shared, which bounds each candidate's ROUGE-L; rapidfuzz computes it for those that are left.
@@ -158,7 +157,7 @@ class NearCopies:
         """Take in a text of row `row_id` that no check is needed for, as of a seed instruction."""
         self._add(row_id, *self._encode(text))
 
-    def closest(self, row_id: int, text: str) -> NearCopy | None:
+    def closest(self, row_id: int, text: str) -> NearDuplicate | None:
         """The closest text of another row (of equals the first) if it is above `max_overlap`; `text` is not kept."""
         return self._closest(row_id, *self._encode(text))
 
@@ -172,7 +171,7 @@ class NearCopies:
             for number in texts[self._overlaps(sequence, texts) > self._max_overlap].tolist()
         ]
 
-    def check(self, row_id: int, text: str) -> NearCopy | None:
+    def check(self, row_id: int, text: str) -> NearDuplicate | None:
         """What `closest` finds; where that is nothing, `text` is kept."""
         sequence, terms = self._encode(text)
         found = self._closest(row_id, sequence, terms)
@@ -208,14 +207,14 @@ class NearCopies:
         self._lengths.append(len(sequence))
         self._rows.append(row_id)
 
-    def _closest(self, row_id: int, sequence: array, terms: list[int]) -> NearCopy | None:
+    def _closest(self, row_id: int, sequence: array, terms: list[int]) -> NearDuplicate | None:
         best, found = self._max_overlap, None
         for texts in self._candidates(row_id, terms):
             overlaps = self._overlaps(sequence, texts)
             first = int(overlaps.argmax())
             if overlaps[first] > best:
                 best = float(overlaps[first])
-                found = NearCopy(self._rows[texts[first]], best)
+                found = NearDuplicate(self._rows[texts[first]], best)
         return found
 
     def _candidates(self, row_id: int, terms: list[int]) -> Iterator[Numbers]:
@@ -233,7 +232,7 @@ class NearCopies:
             yield texts[start : start + BATCH]
 
     def _shortest_partner(self, length: int) -> int:
-        """The least number of tokens that a near copy of a text of `length` tokens has; length + 1 for none."""
+        """The least number of tokens that a near-duplicate of a text of `length` tokens has; length + 1 for none."""
         return bisect_left(
             range(length + 1), True, key=lambda other: bool(other) and 2 * other / (length + other) > self._max_overlap
         )

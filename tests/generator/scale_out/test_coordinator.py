@@ -15,7 +15,7 @@ from generator.scale_out.coordinator import TRIES, Calls, Coordinator, SharedLed
 from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, JournalError
 from utils.llm.journal import Journal, request_key
-from utils.llm.ledger import Ledger, StageUse
+from utils.llm.ledger import CallUse, Ledger
 from utils.schema import AnsweredBy, Completion, Message, Request, Sampling, Usage
 
 PRICED = LLMConfig(price_in="1", price_out="1", max_tokens=100)
@@ -47,7 +47,7 @@ class Remote:
 
 def spent(calls: int) -> Ledger:
     ledger = Ledger()
-    ledger.stages["evolve"] = StageUse(calls, journaled=1, usage=Usage(10, 5, 0), cost=Decimal(calls))
+    ledger.kinds["evolve"] = CallUse(calls, journaled=1, usage=Usage(10, 5, 0), cost=Decimal(calls))
     ledger.answered_by["m"][AnsweredBy("m-2026")] = calls
     ledger.retries = 2
     return ledger

@@ -11,7 +11,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 from generator.scale_out import groups as module
 from generator.scale_out.groups import SEEDS, Groups
 from tests.builders import seeds as seeds_of
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.storage import LocalFolder, Store
 from utils.files.writing import parquet_bytes, parquet_rows
 from utils.schema import Message, SeedInstruction
@@ -24,8 +24,8 @@ def store(tmp_path) -> LocalFolder:
 
 @pytest.fixture
 def rows(tmp_path):
-    with Spool(tmp_path / "spool") as spool:
-        yield spool
+    with RowStore(tmp_path / "store") as store:
+        yield store
 
 
 def groups(store: Store, count: int = 25, work: str = "work") -> Groups:

@@ -1,15 +1,15 @@
-"""Spool: values come back as they were, in key order, from a file that does not outlive it."""
+"""RowStore: values come back as they were, in key order, from a file that does not outlive it."""
 
 import pytest
 
 from utils.errors import DataError
-from utils.files.row_store import PAGE, Spool
+from utils.files.row_store import PAGE, RowStore
 
 
 @pytest.fixture
-def spool(tmp_path):
-    with Spool(tmp_path / "rows.sqlite") as spool:
-        yield spool
+def store(tmp_path):
+    with RowStore(tmp_path / "rows.sqlite") as store:
+        yield store
 
 
 @pytest.mark.parametrize(
@@ -22,87 +22,87 @@ def spool(tmp_path):
         ["'; DROP --"],
     ],
 )
-def test_a_value_comes_back_equal(spool, value):
-    spool.put(7, value)
-    assert spool.get(7) == value
+def test_a_value_comes_back_equal(store, value):
+    store.put(7, value)
+    assert store.get(7) == value
 
 
 def test_text_is_stored_as_it_is_not_escaped(tmp_path):
-    with Spool(tmp_path / "rows.sqlite") as spool:
-        spool.put(0, ["한국어"])
+    with RowStore(tmp_path / "rows.sqlite") as store:
+        store.put(0, ["한국어"])
         assert "한국어".encode() in (tmp_path / "rows.sqlite").read_bytes()
 
 
-def test_put_replaces_and_len_counts_keys(spool):
-    spool.put_many((key, [key]) for key in range(10))
-    spool.put(3, ["new"])
-    assert (len(spool), spool.get(3)) == (10, ["new"])
+def test_put_replaces_and_len_counts_keys(store):
+    store.put_many((key, [key]) for key in range(10))
+    store.put(3, ["new"])
+    assert (len(store), store.get(3)) == (10, ["new"])
 
 
-def test_a_missing_key_is_a_key_error(spool):
-    spool.put(1, [])
+def test_a_missing_key_is_a_key_error(store):
+    store.put(1, [])
     with pytest.raises(KeyError):
-        spool.get(2)
+        store.get(2)
 
 
-def test_items_come_in_key_order_over_several_pages(spool):
+def test_items_come_in_key_order_over_several_pages(store):
     keys = [*range(-3, 2 * PAGE), 2**40]
-    spool.put_many((key, [key]) for key in reversed(keys))
-    assert list(spool.items()) == [(key, [key]) for key in keys]
+    store.put_many((key, [key]) for key in reversed(keys))
+    assert list(store.items()) == [(key, [key]) for key in keys]
 
 
-def test_rows_may_be_written_while_items_are_read(spool):
-    spool.put_many((key, ["old"]) for key in range(PAGE + 1))
+def test_rows_may_be_written_while_items_are_read(store):
+    store.put_many((key, ["old"]) for key in range(PAGE + 1))
     seen = []
-    for key, value in spool.items():
+    for key, value in store.items():
         seen.append((key, value[0]))
         if key == 0:
-            spool.put(PAGE, ["new"])
-            spool.put(PAGE + 1, ["added"])
+            store.put(PAGE, ["new"])
+            store.put(PAGE + 1, ["added"])
     assert seen[-2:] == [(PAGE, "new"), (PAGE + 1, "added")]
 
 
-def test_rows_before_an_error_of_the_source_stay(spool):
+def test_rows_before_an_error_of_the_source_stay(store):
     def rows():
         yield 0, ["kept"]
         raise OSError("the source broke")
 
     with pytest.raises(OSError, match="the source broke"):
-        spool.put_many(rows())
-    spool.put(1, ["later"])
-    assert list(spool.items()) == [(0, ["kept"]), (1, ["later"])]
+        store.put_many(rows())
+    store.put(1, ["later"])
+    assert list(store.items()) == [(0, ["kept"]), (1, ["later"])]
 
 
 def test_the_file_is_gone_after_closing(tmp_path):
-    spool = Spool(tmp_path / "rows.sqlite")
-    spool.put(0, [])
-    spool.close()
-    spool.close()
+    store = RowStore(tmp_path / "rows.sqlite")
+    store.put(0, [])
+    store.close()
+    store.close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("left_over", [b"", b"torn" * 1000])
 def test_a_left_over_is_replaced(tmp_path, left_over):
     (tmp_path / "rows.sqlite").write_bytes(left_over)
-    with Spool(tmp_path / "rows.sqlite") as spool:
-        assert len(spool) == 0
+    with RowStore(tmp_path / "rows.sqlite") as store:
+        assert len(store) == 0
 
 
 def test_a_left_over_of_a_spool_that_was_never_closed_is_replaced(tmp_path):
-    killed = Spool(tmp_path / "rows.sqlite")
+    killed = RowStore(tmp_path / "rows.sqlite")
     killed.put(0, ["old"])
     killed._db.close()
-    with Spool(tmp_path / "rows.sqlite") as spool:
-        assert len(spool) == 0
+    with RowStore(tmp_path / "rows.sqlite") as store:
+        assert len(store) == 0
 
 
 @pytest.mark.parametrize("path", ["missing/rows.sqlite", "."])
 def test_a_path_that_cannot_be_used_is_a_data_error(tmp_path, path):
     with pytest.raises(DataError, match="cannot use the scratch file"):
-        Spool(tmp_path / path)
+        RowStore(tmp_path / path)
 
 
-def test_a_full_disk_is_a_data_error_that_says_so(spool):
-    spool._db.execute("PRAGMA max_page_count = 4")
+def test_a_full_disk_is_a_data_error_that_says_so(store):
+    store._db.execute("PRAGMA max_page_count = 4")
     with pytest.raises(DataError, match=r"full.*free space"):
-        spool.put_many((key, ["x" * 1000]) for key in range(1000))
+        store.put_many((key, ["x" * 1000]) for key in range(1000))

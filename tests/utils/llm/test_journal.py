@@ -56,7 +56,7 @@ def test_every_field_that_determines_the_completion_changes_the_key():
     assert len({request_key(request) for request in [REQUEST, *OTHERS]}) == len(OTHERS) + 1
 
 
-@pytest.mark.parametrize("other", [sampled(max_tokens=5), sampled(max_tokens=None), replace(REQUEST, stage="judge")])
+@pytest.mark.parametrize("other", [sampled(max_tokens=5), sampled(max_tokens=None), replace(REQUEST, kind="judge")])
 def test_what_does_not_determine_it_leaves_the_key_alone(other):
     assert request_key(other) == request_key(REQUEST)
 
@@ -317,7 +317,7 @@ def test_a_process_killed_while_it_makes_the_file_leaves_no_half_of_one(tmp_path
 
 RECORDED = [
     (REQUEST, DONE),
-    (replace(REQUEST, stage="respond", sampling=Sampling()), Completion("줄\n둘\u2028 셋", None, Usage(1, 2, 0))),
+    (replace(REQUEST, kind="respond", sampling=Sampling()), Completion("줄\n둘\u2028 셋", None, Usage(1, 2, 0))),
     (replace(REQUEST, draw="42:3"), Completion("cut", "length", Usage(1, 100))),
     (replace(REQUEST, model="n"), Completion("", "content_filter")),
     (replace(REQUEST, messages=(Message("user", "half \ud83d a pair"),)), DONE),

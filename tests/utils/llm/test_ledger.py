@@ -13,7 +13,7 @@ from utils.llm import JournaledLLM
 from utils.llm.journal import Journal
 from utils.llm.journaled import Booked
 from utils.llm.ledger import Ledger, estimated_tokens
-from utils.schema import Completion, Message, Request, Sampling, Stage, Usage
+from utils.schema import CallKind, Completion, Message, Request, Sampling, Usage
 
 PRICED = LLMConfig(price_in="0.27", price_out="1.10", price_cached="0.07", max_tokens=100)
 REQUEST = Request("evolve", "m", (Message("user", "x" * 400),), Sampling(max_tokens=100))
@@ -67,9 +67,9 @@ def reserved(ledger: Ledger, request: Request = REQUEST) -> Decimal:
     return asyncio.run(ledger.admit(request, PRICED))
 
 
-def pay(ledger: Ledger, completion: Completion, config: LLMConfig = PRICED, stage: Stage = "evolve") -> None:
+def pay(ledger: Ledger, completion: Completion, config: LLMConfig = PRICED, kind: CallKind = "evolve") -> None:
     """One call, from its reservation to what came of it."""
-    request = replace(REQUEST, stage=stage)
+    request = replace(REQUEST, kind=kind)
     ledger.settle(reserved(ledger, request), request, completion, config)
 
 
@@ -225,10 +225,10 @@ def test_without_prices_nothing_costs():
 def test_accounts_are_kept_by_stage():
     ledger = Ledger()
     pay(ledger, TYPICAL)
-    pay(ledger, TYPICAL, stage="judge")
+    pay(ledger, TYPICAL, kind="judge")
     ledger.gave_up("evolve")
-    evolve = ledger.stages["evolve"]
-    assert (evolve.calls, evolve.unavailable, evolve.cost, ledger.stages["judge"].calls) == (1, 1, TYPICAL_COST, 1)
+    evolve = ledger.kinds["evolve"]
+    assert (evolve.calls, evolve.unavailable, evolve.cost, ledger.kinds["judge"].calls) == (1, 1, TYPICAL_COST, 1)
     assert (ledger.calls, ledger.cost) == (2, 2 * TYPICAL_COST)
 
 

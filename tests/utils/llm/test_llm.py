@@ -116,13 +116,13 @@ class Told:
     journaled: int
 
 
-def ask(*script: Act, then: Act | None = None, stage: Any = "evolve", draw: int = 0, **config: Any) -> Told:
+def ask(*script: Act, then: Act | None = None, kind: Any = "evolve", draw: int = 0, **config: Any) -> Told:
     """Put one question to a server that follows `script`, and then does `then` for ever."""
 
     async def asking(server: MisbehavingServer) -> Told:
         async with seam(server.url, **config) as on:
             try:
-                result: Completion | Exception = await on.llm.complete(stage, HELLO, draw)
+                result: Completion | Exception = await on.llm.complete(kind, HELLO, draw)
             except Exception as exc:
                 result = exc
             bodies, headers = [r.body for r in server.received], [r.headers for r in server.received]
@@ -176,7 +176,7 @@ def test_when_retries_are_used_up_the_row_is_unavailable_and_nothing_is_journale
     told = ask(then=PASSING[name], max_retries=2)
     assert told.result == Completion("", "unavailable")
     assert (told.requests, told.journaled) == (3, 0)
-    assert (told.ledger.calls, told.ledger.retries, told.ledger.stages["evolve"].unavailable) == (0, 2, 1)
+    assert (told.ledger.calls, told.ledger.retries, told.ledger.kinds["evolve"].unavailable) == (0, 2, 1)
 
 
 def test_no_retries_means_one_request():
@@ -352,13 +352,13 @@ def test_fields_that_are_set_are_sent():
 
 
 def test_stages_bring_their_own_sampling():
-    assert ask(stage="evolve").bodies[0]["temperature"] == 0
-    analyze = ask(stage="analyze", max_tokens=9).bodies[0]
+    assert ask(kind="evolve").bodies[0]["temperature"] == 0
+    analyze = ask(kind="analyze", max_tokens=9).bodies[0]
     assert (analyze["temperature"], analyze["top_p"], analyze["max_tokens"]) == (0.6, 0.95, 9)
 
 
 def test_headers_name_the_stage_and_the_sdk_counts_no_retries():
-    told = ask(refused(500), answered(), stage="judge")
+    told = ask(refused(500), answered(), kind="judge")
     assert [headers["x-stage"] for headers in told.headers] == ["judge", "judge"]
     assert [headers["x-stainless-retry-count"] for headers in told.headers] == ["0", "0"]
     assert told.headers[0]["authorization"] == f"Bearer {KEY}"
@@ -489,7 +489,7 @@ def test_a_completion_is_in_the_journal_before_anyone_sees_it():
 
 def test_a_replay_lacks_an_answer():
     llm = JournaledLLM(ReplayEndpoint(), LLMConfig(), Journal(None), Ledger())
-    with pytest.raises(JournalError, match="no answer for a request of stage judge"):
+    with pytest.raises(JournalError, match="no answer for a request of kind judge"):
         settle(llm.complete("judge", HELLO))
 
 

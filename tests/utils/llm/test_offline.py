@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from utils.errors import ConfigError
-from utils.llm.offline import STAGES, OfflineEndpoint, phrases, tokens
+from utils.llm.offline import REPLIES, OfflineEndpoint, phrases, tokens
 from utils.llm.offline.answering import POOR_ANSWERS, plain_answer
 from utils.llm.offline.demands import ALL_DEMANDS, DEMANDS, kind_of_reason, kinds_in
 from utils.llm.offline.judging import faults
@@ -78,10 +78,10 @@ HOSTILE = (
 )
 
 
-def ask(stage: str, *contents: str, draw: str = "0") -> str:
+def ask(kind: str, *contents: str, draw: str = "0") -> str:
     roles = ("user", "assistant", "user")
     messages = tuple(Message(role, content) for role, content in zip(roles, contents, strict=False))
-    return asyncio.run(OfflineEndpoint().send(Request(stage, "m", messages, Sampling(), draw))).text
+    return asyncio.run(OfflineEndpoint().send(Request(kind, "m", messages, Sampling(), draw))).text
 
 
 def evolve(instruction: str, method: str = INITIAL, reason: str = "", draw: str = "0") -> str | None:
@@ -146,7 +146,7 @@ def test_usage_is_estimated_from_the_texts() -> None:
 
 
 def test_unknown_stage_and_prompt_without_markers_are_clear_errors() -> None:
-    with pytest.raises(ConfigError, match="no rule for stage 'nonsense'"):
+    with pytest.raises(ConfigError, match="no rule for calls of kind 'nonsense'"):
         ask("nonsense", "x")
     with pytest.raises(ConfigError, match="## Method"):
         ask("evolve", "Rewrite this.")
@@ -429,4 +429,4 @@ def test_the_failure_rules_pass_what_is_sound_and_catch_what_is_not() -> None:
 
 
 def test_every_stage_of_the_spine_has_a_rule() -> None:
-    assert set(STAGES) >= {"evolve", "respond", "judge", "compare", "analyze", "optimize"}
+    assert set(REPLIES) >= {"evolve", "respond", "judge", "compare", "analyze", "optimize"}

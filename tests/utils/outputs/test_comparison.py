@@ -7,8 +7,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.builders import evolved, seeds
-from utils.files.row_store import Spool
-from utils.llm.ledger import Ledger, StageUse
+from utils.files.row_store import RowStore
+from utils.llm.ledger import CallUse, Ledger
 from utils.outputs.comparison import COLUMNS, Compared, comparison_text, write_comparison
 from utils.rows.counts import Finished
 from utils.rows.records import outcome_record
@@ -22,14 +22,14 @@ PLACES = {name: place for place, name in enumerate(COLUMNS)}
 def compared(folder, method: str, verdicts: list[Verdict], *added: str, cost: str = "0") -> Compared:
     """A run over as many rows as there are verdicts, whose rewrites add the same words, round by round."""
     ledger = Ledger()
-    ledger.stages["evolve"] = StageUse(1_200, 34, 0, Usage(100_000, 2_345), Decimal(cost))
-    with Spool(folder / "rows") as rows:
+    ledger.kinds["evolve"] = CallUse(1_200, 34, 0, Usage(100_000, 2_345), Decimal(cost))
+    with RowStore(folder / "rows") as rows:
         for start, verdict in zip(seeds(len(verdicts)), verdicts, strict=True):
             texts = (" ".join((start.text, *added[:rounds])) for rounds in range(1, len(added) + 1))
             trajectory = evolved(start, *texts)
             rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         measures = measure_run(record for _, record in rows.items())
-        summary = summarize(Finished.on(rows).tally, [], [], ledger, 1.0)
+        summary = summarize(Finished.on(rows).counts, [], [], ledger, 1.0)
         return Compared(method=method, summary=summary, measures=measures)
 
 

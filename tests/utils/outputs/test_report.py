@@ -10,7 +10,7 @@ import pytest
 
 from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, make_folder, rejected, set_aside
 from utils.errors import DataError
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.outputs.report import write_report
 from utils.outputs.report.markup import Html, script_data, tag
 from utils.outputs.report.measured import measured
@@ -293,7 +293,7 @@ def test_a_run_whose_rows_are_in_partitions_has_the_same_page(tmp_path):
     folder = make_folder(tmp_path, kept, lost, measured=True)
     whole = folder.write()
     folder.result.unlink()  # its rows are in partitions, elsewhere
-    with Spool(tmp_path / "rows") as rows:
+    with RowStore(tmp_path / "rows") as rows:
         rows.put_many(enumerate(records))
         write_report(folder.path, folder.result, "en", Finished.on(rows))
         assert folder.report.read_text(encoding="utf-8") == whole

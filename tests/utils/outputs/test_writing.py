@@ -10,7 +10,7 @@ import pytest
 from tests.builders import evolved, method, seeds
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, DataError
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.files.writing import write_rows
 from utils.llm.ledger import Ledger
 from utils.outputs.writing import check_outputs, write_outputs
@@ -33,7 +33,7 @@ def written(folder: Path, *flags: str) -> set[str]:
     (folder / "seeds.jsonl").write_text("".join(json.dumps({"instruction": s.text}) + "\n" for s in seeds(3)))
     with (
         load_seeds([SeedSource(str(folder / "seeds.jsonl"))], folder / "seeds.sqlite") as loaded,
-        Spool(folder / "rows.sqlite") as rows,
+        RowStore(folder / "rows.sqlite") as rows,
         RunFolder(config) as run_folder,
     ):
         for start, verdict in zip(loaded, (PASSED, failed("lost"), PASSED), strict=True):
@@ -41,7 +41,7 @@ def written(folder: Path, *flags: str) -> set[str]:
             rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, answer=Answer(trajectory, "a")), "m"))
         write_rows(run_folder.result, evolved_records(rows), EVOLVED)
         finished = Finished.on(rows)
-        summary = summarize(finished.tally, [method()], [], Ledger(), 1.0)
+        summary = summarize(finished.counts, [method()], [], Ledger(), 1.0)
         run_folder.write("summary.json", summary.model_dump_json())
         asyncio.run(write_outputs(config, run_folder, finished, EVOLVED, summary, [method()]))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}

@@ -3,8 +3,8 @@
 from random import Random
 
 from tests.builders import evolved, seed
-from utils.files.row_store import Spool
-from utils.rows.counts import Finished, Tally
+from utils.files.row_store import RowStore
+from utils.rows.counts import Finished, RowCounts
 from utils.rows.records import Record, outcome_record, set_aside_record
 from utils.schema import PASSED, Answer, RowOutcome, failed, unscored
 
@@ -25,16 +25,16 @@ def records(count: int) -> list[Record]:
 
 
 def test_it_counts_rows_seeds_and_methods():
-    tally = Tally.of([record(0, PASSED, 0), record(1, PASSED, 2), record(1, failed("lost"), 1)])
-    assert dict(tally.rows) == {("evolved", "", 0): 1, ("evolved", "", 2): 1, ("eliminated", "lost", 1): 1}
-    assert (tally.seeds, dict(tally.methods)) == (2, {"method-of-tests": 1})
-    assert tally.by_reason("eliminated") == {"lost": 1}
-    assert tally.by_generation() == {0: {"evolved": 1}, 2: {"evolved": 1}, 1: {"eliminated": 1}}
+    counts = RowCounts.of([record(0, PASSED, 0), record(1, PASSED, 2), record(1, failed("lost"), 1)])
+    assert dict(counts.rows) == {("evolved", "", 0): 1, ("evolved", "", 2): 1, ("eliminated", "lost", 1): 1}
+    assert (counts.seeds, dict(counts.methods)) == (2, {"method-of-tests": 1})
+    assert counts.by_reason("eliminated") == {"lost": 1}
+    assert counts.by_generation() == {0: {"evolved": 1}, 2: {"evolved": 1}, 1: {"eliminated": 1}}
 
 
 def test_what_is_on_a_spool_is_counted_and_streamed(tmp_path):
-    with Spool(tmp_path / "rows") as rows:
+    with RowStore(tmp_path / "rows") as rows:
         rows.put_many(enumerate(records(5)))
         finished = Finished.on(rows)
-        assert len(list(finished.evolved())) == finished.tally.by_reason("evolved").total()
+        assert len(list(finished.evolved())) == finished.counts.by_reason("evolved").total()
         assert len(list(finished.evolved())) + len(list(finished.rejected())) == 11

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import evolved, score, seed
-from utils.files.row_store import Spool
-from utils.llm.ledger import Ledger, StageUse
+from utils.files.row_store import RowStore
+from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import Finished
 from utils.rows.records import outcome_record, set_aside_record
 from utils.rows.summary import Summary, as_text, rate_text, summarize
@@ -27,15 +27,15 @@ HISTORY = [
 @pytest.fixture
 def summary(tmp_path) -> Summary:
     ledger = Ledger()
-    ledger.stages["evolve"] = StageUse(7, 2, 1, Usage(100, 50, 10), Decimal("0.25"))
-    ledger.stages["respond"] = StageUse(3, 4, 0, Usage(10, 500, 0), Decimal("1.5"))
+    ledger.kinds["evolve"] = CallUse(7, 2, 1, Usage(100, 50, 10), Decimal("0.25"))
+    ledger.kinds["respond"] = CallUse(3, 4, 0, Usage(10, 500, 0), Decimal("1.5"))
     ledger.retries = 6
-    with Spool(tmp_path / "rows") as rows:
+    with RowStore(tmp_path / "rows") as rows:
         for id, verdict in enumerate(VERDICTS):
             trajectory = evolved(seed(id=id), "x")
             rows.put(id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         rows.put(20, set_aside_record(20, "", "empty"))
-        return summarize(Finished.on(rows).tally, [Method("better", "optimized")], HISTORY, ledger, 1.23456)
+        return summarize(Finished.on(rows).counts, [Method("better", "optimized")], HISTORY, ledger, 1.23456)
 
 
 def test_rows_are_counted_by_what_became_of_them(summary):

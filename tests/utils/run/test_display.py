@@ -16,7 +16,7 @@ import pytest
 
 from tests.command import OFFLINE, TIMEOUT, command, environment
 from utils.errors import DataError
-from utils.llm.ledger import Ledger, StageUse
+from utils.llm.ledger import CallUse, Ledger
 from utils.process.logs import JsonLines, log_to_file, set_up_logging
 from utils.run import display
 from utils.run.display import Display
@@ -45,9 +45,9 @@ def told(capsys) -> Callable[[], str]:
 
 def a_stage(ledger: Ledger, quiet: bool = False, rows: int = 20) -> None:
     display = Display(ledger, quiet)
-    with display.stage("step 1", 40):
+    with display.phase("step 1", 40):
         for _ in range(rows // 10):
-            ledger.stages["evolve"].calls += 12
+            ledger.kinds["evolve"].calls += 12
             display.done(10, 3)
 
 
@@ -55,7 +55,7 @@ def a_stage(ledger: Ledger, quiet: bool = False, rows: int = 20) -> None:
 def ledger() -> Ledger:
     """Something was used before the stage began."""
     used = Ledger(retries=2, rate_limited_seconds=1.54)
-    used.stages["judge"] = StageUse(5, 1, 0, Usage(1000, 200), Decimal("0.5"))
+    used.kinds["judge"] = CallUse(5, 1, 0, Usage(1000, 200), Decimal("0.5"))
     return used
 
 
@@ -125,7 +125,7 @@ def test_a_failing_stage_still_says_how_far_it_came(ledger, told):
     display = Display(ledger, quiet=False)
 
     def break_off() -> None:
-        with display.stage("evolving", 30):
+        with display.phase("evolving", 30):
             display.done(10, 0)
             raise RuntimeError
 

@@ -13,9 +13,9 @@ from main import each_method, methods_at_hand
 from tests.builders import seed, seeds
 from tests.command import SEEDS, SMALL, run_here
 from utils.config import RunConfig
-from utils.llm.journal import StageHistory
+from utils.llm.journal import CallHistory
 from utils.run.arguments import parse_arguments
-from utils.run.plan import PlannedStage, Planner, cost_of, explored_size, plan_text, seed_size, task_count
+from utils.run.plan import PlannedCalls, Planner, cost_of, explored_size, plan_text, seed_size, task_count
 
 GOLDEN = ("--data-path", str(SEEDS))
 EXPLORE = ("--explore", "gardens", "--explore-depth", "2", "--explore-breadth", "5,2", "--explore-samples", "3")
@@ -36,7 +36,7 @@ def config_of(*flags: str) -> RunConfig:
     return parse_arguments(["--offline", "--quiet", *SMALL, *flags])
 
 
-def planned(config: RunConfig) -> list[PlannedStage]:
+def planned(config: RunConfig) -> list[PlannedCalls]:
     """The lines of the plan, as the command makes them; the golden seeds where they are not explored."""
     rows = [json.loads(line) for line in SEEDS.read_text(encoding="utf-8").splitlines()]
     starts = [seed(row["instruction"], id, row.get("response")) for id, row in enumerate(rows)]
@@ -46,28 +46,28 @@ def planned(config: RunConfig) -> list[PlannedStage]:
 
 @cache
 def asked(name: str) -> Counter[str]:
-    """By stage, what the run of this name has asked for: calls made, and those served from the journal."""
+    """By kind, what the run of this name has asked for: calls made, and those served from the journal."""
     with TemporaryDirectory() as folder:
         assert run_here("--offline", "--quiet", *SMALL, *RUNS[name], "--save-path", f"{folder}/x.json") == 0
         told = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).rglob("summary.json")]
     asked: Counter[str] = Counter()
     for summary in told:
-        for stage, use in summary["stages"].items():
-            asked[stage] += use["calls"] + use["journaled"]
+        for kind, use in summary["stages"].items():
+            asked[kind] += use["calls"] + use["journaled"]
     return asked
 
 
-def bounds(lines: list[PlannedStage], end: str) -> Counter[str]:
+def bounds(lines: list[PlannedCalls], end: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     for line in lines:
-        counts[line.stage] += getattr(line, end)
+        counts[line.kind] += getattr(line, end)
     return counts
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_what_a_run_asks_for_is_never_more_than_planned(name):
     most = bounds(planned(config_of(*RUNS[name])), "most")
-    assert {stage: (calls, most[stage]) for stage, calls in asked(name).items() if calls > most[stage]} == {}
+    assert {kind: (calls, most[kind]) for kind, calls in asked(name).items() if calls > most[kind]} == {}
     assert asked(name).keys() <= most.keys()
 
 
@@ -75,8 +75,8 @@ def test_what_a_run_asks_for_is_never_more_than_planned(name):
 def test_where_least_and_most_are_equal_the_algorithm_fixes_the_calls(name):
     lines = planned(config_of(*RUNS[name]))
     least, most = bounds(lines, "least"), bounds(lines, "most")
-    fixed = {stage for stage in most if least[stage] == most[stage]}
-    assert {stage: asked(name)[stage] for stage in fixed} == {stage: most[stage] for stage in fixed}
+    fixed = {kind for kind in most if least[kind] == most[kind]}
+    assert {kind: asked(name)[kind] for kind in fixed} == {kind: most[kind] for kind in fixed}
 
 
 @pytest.mark.parametrize(("name", "calls"), [("learned", 2), ("learned over steps", 6), ("without a judge", 2)])
@@ -89,7 +89,7 @@ def test_the_analyzer_is_asked_exactly_once_per_step_and_candidate(name, calls):
 @pytest.mark.parametrize("name", ["evol-instruct", "one row per seed", "seeds as they are", "explored"])
 def test_without_learning_nothing_is_analyzed_or_compared(name):
     lines = planned(config_of(*RUNS[name]))
-    assert not {"analyze", "optimize", "compare"} & ({line.stage for line in lines} | asked(name).keys())
+    assert not {"analyze", "optimize", "compare"} & ({line.kind for line in lines} | asked(name).keys())
 
 
 def test_least_is_what_a_smooth_run_asks_for():
@@ -132,7 +132,7 @@ def test_seeds_as_they_are_ask_for_the_answers_that_are_missing():
     config = config_of("--generations", "0", "--max-steps", "0", "--attempts", "3")
     starts = [*seeds(7), seed("Name a lake.", 7, "Lake Baikal.")]
     (line,) = Planner(config, seed_size(starts), methods_at_hand(config), {}).stages()
-    assert (line.stage, line.least, line.most) == ("respond", 7, 21)
+    assert (line.kind, line.least, line.most) == ("respond", 7, 21)
 
 
 def test_tagging_asks_for_ten_instructions_at_a_time():
@@ -156,7 +156,7 @@ def test_a_comparison_plans_every_run_and_explores_once():
 def test_a_fully_explored_domain(depth, breadth, tasks, least):
     config = config_of("--explore", "a", "--explore", "b", "--explore-depth", str(depth), "--explore-breadth", breadth)
     assert task_count(config) == tasks
-    line = next(line for line in planned(config) if line.stage == "explore")
+    line = next(line for line in planned(config) if line.kind == "explore")
     assert line.least == 2 * least < line.most
     assert explored_size(config).rows == 2 * tasks * 10
 
@@ -182,10 +182,10 @@ def test_longer_seeds_make_longer_prompts():
 
 def test_what_the_journal_knows_takes_the_place_of_assumptions():
     config = config_of("--max-steps", "0")
-    history = {"evolve": StageHistory(40, 900.0, 123.0)}
+    history = {"evolve": CallHistory(40, 900.0, 123.0)}
     lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), history).stages()
-    assert {line.output_tokens for line in lines if line.stage == "evolve"} == {123.0}
-    assert {line.output_tokens for line in lines if line.stage == "respond"} == {500}
+    assert {line.output_tokens for line in lines if line.kind == "evolve"} == {123.0}
+    assert {line.output_tokens for line in lines if line.kind == "respond"} == {500}
     text = plan_text(lines, config, history)
     assert text.splitlines()[1].split()[-1] == "40"
     assert "respond 500" in text
@@ -195,13 +195,13 @@ def test_what_the_journal_knows_takes_the_place_of_assumptions():
 def test_max_tokens_bounds_what_is_assumed():
     config = config_of("--max-steps", "0", "--evol-llm-config", "max_tokens=100")
     lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), {}).stages()
-    assert {line.stage: line.output_tokens for line in lines} == {"evolve": 100, "judge": 250, "respond": 100}
+    assert {line.kind: line.output_tokens for line in lines} == {"evolve": 100, "judge": 250, "respond": 100}
 
 
 def test_each_llm_has_its_own_price():
     config = config_of(*PRICED)
-    evolve = PlannedStage("evolve", "evolve", 1, 2, 1000.0, 100.0)
-    judge = PlannedStage("judge", "judge", 1, 2, 1000.0, 100.0)
+    evolve = PlannedCalls("evolve", "evolve", 1, 2, 1000.0, 100.0)
+    judge = PlannedCalls("judge", "judge", 1, 2, 1000.0, 100.0)
     assert cost_of(evolve, 1000, config) == Decimal("2")
     assert cost_of(judge, 1000, config) == Decimal("4")
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from tests.growth import grows_linearly
 from utils.schema import Message, SeedInstruction
 from utils.text import near_duplicates
-from utils.text.near_duplicates import NearCopies, NearCopiesInContext, NearCopy, near_copies_among, rouge_l, tokens
+from utils.text.near_duplicates import (
+    NearDuplicate,
+    NearDuplicates,
+    NearDuplicatesInContext,
+    near_duplicates_among,
+    rouge_l,
+    tokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +106,19 @@ def test_hostile_text_is_read_in_linear_time(piece):
 Row = tuple[int, str]
 
 
-def by_brute_force(max_overlap: float, seeds: list[Row], new: list[Row]) -> list[NearCopy | None]:
+def by_brute_force(max_overlap: float, seeds: list[Row], new: list[Row]) -> list[NearDuplicate | None]:
     kept, outcome = list(seeds), []
     for row, text in new:
         scores = [(rouge_l(text, other), other_row) for other_row, other in kept if other_row != row]
         best, other_row = max(scores, key=lambda score: score[0], default=(0.0, row))
-        outcome.append(NearCopy(other_row, best) if best > max_overlap else None)
+        outcome.append(NearDuplicate(other_row, best) if best > max_overlap else None)
         if outcome[-1] is None:
             kept.append((row, text))
     return outcome
 
 
-def filtered(max_overlap: float, seeds: list[Row], new: list[Row]) -> list[NearCopy | None]:
-    copies = NearCopies(max_overlap)
+def filtered(max_overlap: float, seeds: list[Row], new: list[Row]) -> list[NearDuplicate | None]:
+    copies = NearDuplicates(max_overlap)
     for row, text in seeds:
         copies.add(row, text)
     return [copies.check(row, text) for row, text in new]
@@ -150,7 +157,7 @@ def test_it_equals_brute_force_in_small_batches_with_the_least_lookups(max_overl
 
 @given(thresholds, rows, rows)
 def test_all_that_is_above_is_listed(max_overlap, known, asked):
-    copies = NearCopies(max_overlap)
+    copies = NearDuplicates(max_overlap)
     for row, text in known:
         copies.add(row, text)
     for row, text in asked:
@@ -167,7 +174,7 @@ def test_the_shortest_partners_are_found(length, monkeypatch):
     for part in range(1, length + 1):
         exact = 2 * part / (length + part)
         seeds, new = [(0, " ".join(words[:part]))], [(1, " ".join(words))]
-        assert filtered(nextafter(exact, 0), seeds, new) == [NearCopy(0, exact)]
+        assert filtered(nextafter(exact, 0), seeds, new) == [NearDuplicate(0, exact)]
         assert filtered(exact, seeds, new) == [None]
 
 
@@ -175,36 +182,36 @@ def test_at_the_threshold_is_not_above_it():
     other = "one two three four five six seven x y z"
     assert rouge_l(TEN, other) == 0.7
     assert filtered(0.7, [(0, TEN)], [(1, other)]) == [None]
-    assert filtered(0.69, [(0, TEN)], [(1, other)]) == [NearCopy(0, 0.7)]
+    assert filtered(0.69, [(0, TEN)], [(1, other)]) == [NearDuplicate(0, 0.7)]
 
 
 def test_texts_of_the_same_row_never_count():
-    assert filtered(0.7, [(5, TEN)], [(5, TEN), (5, f"{TEN} more"), (6, TEN)]) == [None, None, NearCopy(5, 1.0)]
+    assert filtered(0.7, [(5, TEN)], [(5, TEN), (5, f"{TEN} more"), (6, TEN)]) == [None, None, NearDuplicate(5, 1.0)]
 
 
 def test_what_was_dropped_is_no_copy_source():
     first, second, third = TEN, f"{TEN} a b c d e", f"{TEN} a b c d e f g h i j k"
     assert rouge_l(first, second) > 0.75 > rouge_l(first, third)
     assert rouge_l(second, third) > 0.75
-    assert filtered(0.75, [(0, first)], [(1, second), (2, third)]) == [NearCopy(0, rouge_l(first, second)), None]
+    assert filtered(0.75, [(0, first)], [(1, second), (2, third)]) == [NearDuplicate(0, rouge_l(first, second)), None]
 
 
 def test_the_closest_is_named_and_of_equals_the_first():
     seeds = [(0, f"{TEN} x"), (1, TEN), (2, TEN)]
-    assert filtered(0.5, seeds, [(3, TEN)]) == [NearCopy(1, 1.0)]
+    assert filtered(0.5, seeds, [(3, TEN)]) == [NearDuplicate(1, 1.0)]
 
 
 def test_tokens_beyond_the_number_of_characters_are_told_apart():
-    copies = NearCopies(0.5)
+    copies = NearDuplicates(0.5)
     copies._ids = dict.fromkeys(range(0x110000))
     copies._postings = [None] * 0x110000
     copies.add(0, "alpha beta gamma")
     assert copies.check(1, "delta epsilon zeta") is None
-    assert copies.check(2, "alpha beta zeta") == NearCopy(0, 4 / 6)
+    assert copies.check(2, "alpha beta zeta") == NearDuplicate(0, 4 / 6)
 
 
 def test_texts_that_share_only_common_words_are_not_compared():
-    copies = NearCopies(0.7)
+    copies = NearDuplicates(0.7)
     for row in range(200):
         copies.add(row, f"what is the use of a{row} and b{row} in c{row} or d{row}")
     for row in range(200, 400):
@@ -213,7 +220,7 @@ def test_texts_that_share_only_common_words_are_not_compared():
 
 
 def test_repetitions_of_a_word_count_only_as_often_as_both_texts_have_them():
-    copies = NearCopies(0.7)
+    copies = NearDuplicates(0.7)
     copies.add(0, "a a d e f g h i j k")
     assert copies.check(1, "a a a a a a a a b c") is None
     assert copies.verified == 0
@@ -225,15 +232,17 @@ CONTEXT = (Message("system", "Be brief."),)
 
 
 def test_words_in_another_context_are_no_near_copy():
-    near = NearCopiesInContext(0.7)
+    near = NearDuplicatesInContext(0.7)
     near.of(()).add(0, "Name three rivers of the north.")
     assert near.of(CONTEXT).check(1, "Name three rivers of the north.") is None
-    assert near.of(()).check(2, "Name three rivers of the north!") == NearCopy(0, 1.0)
-    assert near.of(CONTEXT).check(3, "Name three rivers of the north?") == NearCopy(1, 1.0)
+    assert near.of(()).check(2, "Name three rivers of the north!") == NearDuplicate(0, 1.0)
+    assert near.of(CONTEXT).check(3, "Name three rivers of the north?") == NearDuplicate(1, 1.0)
 
 
 def test_of_many_seeds_the_first_ones_are_looked_at_and_that_is_said(monkeypatch):
     monkeypatch.setattr("utils.text.near_duplicates.MOST_SEEDS", 3)
     seeds = [SeedInstruction(n, "Name three rivers of the north.") for n in range(5)]
-    assert near_copies_among(seeds, 0.7).startswith("near copies among the first 3 of 5 seeds: 2 (--max-overlap 0.7)")
-    assert near_copies_among(seeds[:3], 0.7).startswith("near copies among 3 seeds: 2 ")
+    assert near_duplicates_among(seeds, 0.7).startswith(
+        "near-duplicates among the first 3 of 5 seeds: 2 (--max-overlap 0.7)"
+    )
+    assert near_duplicates_among(seeds[:3], 0.7).startswith("near-duplicates among 3 seeds: 2 ")

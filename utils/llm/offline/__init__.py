@@ -1,12 +1,12 @@
 """The offline LLM: rules in the place of a model, so that the whole program runs without key or network.
 
-Frankly: it understands nothing. It recognises the stage, reads the prompt that the role really sent,
+Frankly: it understands nothing. It recognises the kind, reads the prompt that the role really sent,
 adds ready-made constraints, answers with ready-made sentences, fails at rates that depend on what the
 method demands, and finds the failures of its own making. It shows the flow, serves tests and benchmarks
 and costs nothing; its text is no training data, and its failure rates say nothing about a real LLM.
 
 The same request always gives the same completion, whatever came before: chance is derived from the
-request. A further stage is a further line of `STAGES`: a function from a request to a text.
+request. A further kind of call is a further line of `REPLIES`: a function from a request to a text.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from utils.llm.offline.rewriting import evolve
 from utils.llm.offline.tagging import tag
 from utils.schema import Completion, Request, Usage
 
-STAGES: Mapping[str, Callable[[Request], str]] = {
+REPLIES: Mapping[str, Callable[[Request], str]] = {
     "evolve": evolve,
     "respond": respond,
     "judge": judge,
@@ -39,11 +39,13 @@ class OfflineEndpoint:
     async def send(self, request: Request) -> Completion:
         """The completion of `request`, with estimated tokens.
 
-        Raises ConfigError for a stage without a rule and for a prompt without its markers.
+        Raises ConfigError for a kind without a rule and for a prompt without its markers.
         """
-        reply = STAGES.get(request.stage)
+        reply = REPLIES.get(request.kind)
         if reply is None:
-            raise ConfigError(f"the offline LLM has no rule for stage {request.stage!r}: use a real endpoint for it")
+            raise ConfigError(
+                f"the offline LLM has no rule for calls of kind {request.kind!r}: use a real endpoint for it"
+            )
         text = reply(request)
         return Completion(text, usage=Usage(sum(tokens(m.content) for m in request.messages), tokens(text)))
 

@@ -1,6 +1,6 @@
 """The exploring stage: sub-tasks and instructions from ready-made parts, in the language of the domain.
 
-A name that the tree has already, a near copy of an instruction and a reply that cannot be read come now and then,
+A name that the tree has already, a near-duplicate of an instruction and a reply that cannot be read come now and then,
 as they do with a real LLM. The parts know nothing of the domain but its name.
 """
 

@@ -9,7 +9,7 @@ from utils.outputs.report.markup import Html, tag
 from utils.outputs.report.parts import scrolled, section
 from utils.outputs.report.repeat import changed_flags, repeat_command
 from utils.outputs.report.texts import Words
-from utils.rows.summary import StageSummary, Summary
+from utils.rows.summary import CallKindSummary, Summary
 
 
 def usage(summary: Summary, words: Words) -> Html:
@@ -27,15 +27,15 @@ def usage(summary: Summary, words: Words) -> Html:
     return section("usage", words("usage"), scrolled(table), *models)
 
 
-def _usage_line(name: str, use: StageSummary) -> Html:
+def _usage_line(name: str, use: CallKindSummary) -> Html:
     counts = (use.calls, use.journaled, use.unavailable, use.input_tokens, use.cached_tokens, use.output_tokens)
     cells = (*map(number, counts), money(use.cost) if use.cost else "–")
     return tag("tr", tag("th", name, scope="row"), *(tag("td", cell) for cell in cells))
 
 
-def _total(summary: Summary) -> StageSummary:
+def _total(summary: Summary) -> CallKindSummary:
     uses = summary.stages.values()
-    return StageSummary(
+    return CallKindSummary(
         calls=summary.calls,
         journaled=summary.journaled,
         unavailable=sum(use.unavailable for use in uses),

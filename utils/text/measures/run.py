@@ -14,7 +14,7 @@ from utils.text.measures.verb_noun import FirstPair, first_pair_of
 def measure_run(
     records: Iterable[Record], finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
 ) -> RunMeasures:
-    """The measures of spooled records `[kind, record]`, in seed order: records of one id stand together.
+    """The measures of stored records `[kind, record]`, in seed order: records of one id stand together.
 
     Seeds are all rows that were not set aside, evolved or not. A generation holds the rewrites of that round that
     records of kind evolved are made of; a rewrite that several of them share counts once.

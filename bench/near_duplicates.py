@@ -1,6 +1,6 @@
 """Speed and memory of the near-copy filter, and how both grow with the data set.
 
-    python -m bench.near_copy [--rows 1000 5000 20000] [--max-overlap 0.7]
+    python -m bench.near_duplicates [--rows 1000 5000 20000] [--max-overlap 0.7]
 
 Each size has as many seeds as new instructions and a process of its own. The texts are made up: words drawn by
 Zipf's law, half in a Latin script and half in Hangul with particles, a fifth after one of a few common openings. A new
@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from random import Random
 
 from bench.harness import table
-from utils.text.near_duplicates import NearCopies, NearCopy, rouge_l
+from utils.text.near_duplicates import NearDuplicate, NearDuplicates, rouge_l
 
 VOCABULARY = 50_000  # words by rank
 OPENINGS = 40
@@ -83,7 +83,9 @@ def evolved(row: int, rows: int) -> str:
     return " ".join(copy)
 
 
-def timed(call: Callable[[int, str], NearCopy | None], texts: Iterator[str]) -> tuple[float, list[NearCopy | None]]:
+def timed(
+    call: Callable[[int, str], NearDuplicate | None], texts: Iterator[str]
+) -> tuple[float, list[NearDuplicate | None]]:
     """Seconds that `call` took over all rows, without those of making the texts, and what it returned."""
     seconds, found = 0.0, []
     for row, text in enumerate(texts):
@@ -93,15 +95,15 @@ def timed(call: Callable[[int, str], NearCopy | None], texts: Iterator[str]) -> 
     return seconds, found
 
 
-def brute_force(rows: int, max_overlap: float) -> tuple[float, list[NearCopy | None]]:
+def brute_force(rows: int, max_overlap: float) -> tuple[float, list[NearDuplicate | None]]:
     """The same with ROUGE-L over all pairs."""
     kept = [(row, " ".join(seed(row))) for row in range(rows)]
 
-    def check(row: int, text: str) -> NearCopy | None:
+    def check(row: int, text: str) -> NearDuplicate | None:
         scores = [(rouge_l(text, other), number) for number, (other_row, other) in enumerate(kept) if other_row != row]
         score, number = max(scores, key=lambda pair: (pair[0], -pair[1]))
         if score > max_overlap:
-            return NearCopy(kept[number][0], score)
+            return NearDuplicate(kept[number][0], score)
         kept.append((row, text))
         return None
 
@@ -115,7 +117,7 @@ def peak() -> float:
 def measure(rows: int, max_overlap: float) -> Measured:
     for rank in range(2 * VOCABULARY):  # so that the bench's own memory is not counted
         word(rank // 2, rank % 2 == 1)
-    filled, before = NearCopies(max_overlap), peak()
+    filled, before = NearDuplicates(max_overlap), peak()
     adding, _ = timed(filled.add, (" ".join(seed(row)) for row in range(rows)))
     checking, found = timed(filled.check, (evolved(row, rows) for row in range(rows)))
     memory, slow = peak() - before, None
@@ -143,7 +145,7 @@ def main() -> None:
     for rows in options.rows:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             lines.append(shown(pool.submit(measure, rows, options.max_overlap).result()))
-    head = ("seeds = new", "s", "rows/s", "pairs compared", "of all", "near copies", "MiB", "brute force")
+    head = ("seeds = new", "s", "rows/s", "pairs compared", "of all", "near-duplicates", "MiB", "brute force")
     table(f"Near-copy filter, ROUGE-L above {options.max_overlap:g}", head, lines)
 
 

@@ -12,19 +12,21 @@ import ray
 
 from generator.scale_out.cluster import LOOK, cause_of
 from utils.errors import EndpointError
-from utils.files.row_store import Spool
+from utils.files.row_store import RowStore
 from utils.process.each import Each
-from utils.rows.records import near_copy_record
+from utils.rows.records import near_duplicate_record
 from utils.schema import Message, SeedInstruction
-from utils.text.near_duplicates import NearCopies, NearCopiesInContext, set_near_copies_aside
+from utils.text.near_duplicates import NearDuplicates, NearDuplicatesInContext, eliminate_near_duplicates
 
 ON_DRIVER, IN_A_SHARD = 1_000_000, 250_000  # rows at most, which take 25 minutes; texts
 
 
-async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_overlap: float, each: Each) -> None:
+async def eliminate_near_duplicates_in_shards(
+    rows: RowStore, seeds: Collection[SeedInstruction], max_overlap: float, each: Each
+) -> None:
     """Eliminate new instructions that nearly repeat another row's, in the order of rows."""
     if len(rows) <= ON_DRIVER:
-        set_near_copies_aside(rows, seeds, max_overlap, each)
+        eliminate_near_duplicates(rows, seeds, max_overlap, each)
         return
     new = (([Message(**turn) for turn in r["context"]], r["id"], r["instruction"]) for _, r in _new(rows))
     texts = chain(((seed.context, seed.id, seed.text) for seed in seeds), new)
@@ -40,16 +42,16 @@ async def drop_near_copies(rows: Spool, seeds: Collection[SeedInstruction], max_
     for number, (key, record) in enumerate(_new(rows), len(seeds)):
         if not dropped.issuperset(partners[number]):
             dropped.add(number)
-            rows.put(key, near_copy_record(record))
+            rows.put(key, near_duplicate_record(record))
 
 
-def _new(rows: Spool) -> Iterator[tuple[int, dict[str, Any]]]:
+def _new(rows: RowStore) -> Iterator[tuple[int, dict[str, Any]]]:
     return ((key, record) for key, (kind, record) in rows.items() if kind == "evolved" and record["generation"])
 
 
 def near_pairs(shards: list, size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:
     """Numbers of new instructions, each with that of an earlier text of shard `own` that it is too close to."""
-    near, numbers, pairs = NearCopiesInContext(max_overlap), defaultdict[NearCopies, list[int]](list), []
+    near, numbers, pairs = NearDuplicatesInContext(max_overlap), defaultdict[NearDuplicates, list[int]](list), []
     for number, (context, row_id, text) in enumerate(ray.get(shards[own]), own * size):
         near.of(context).add(row_id, text)
         numbers[near.of(context)].append(number)
