@@ -1,16 +1,12 @@
-"""The command around a run: arguments, checks in their order, errors as one line, exit codes.
-
-What a run *is* comes in as functions, so that nothing here knows the roles.
-"""
+"""The command around a run: arguments, checks in their order, errors as one line, exit codes."""
 
 import asyncio
 import logging
 import shlex
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError
@@ -22,58 +18,106 @@ from utils.process.logs import complain, set_up_logging
 from utils.process.scratch import scratch_folder
 from utils.process.stopping import Stop
 from utils.process.streams import complete_streams, say, settle_streams
-from utils.rows.summary import Summary
+from utils.rows.summary import Summary, Told
 from utils.run.arguments import parse_arguments, typed, wants_json
 from utils.run.run_folder import RunFolder, check_output, check_partitions
-from utils.seeds import SeedSet, SeedSource, load_seeds
+from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.urls import is_url
 
+T = TypeVar("T")
 log = logging.getLogger("auto-evol")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What the command runs. `seeds` are None where exploring has yet to find them.
+class Command:
+    """A command line that is being carried out; made by `open_command`.
 
-    `check` says before anything costs that the seeds or a method file will not do; `plan` is the text of `--plan`;
-    `work` does the job in the run folder, with a scratch folder, and returns the text for stdout and a summary.
+    `scratch` is a folder for as long as it lasts, `exit_code` what the process is to end with (utils/errors.py).
     """
 
-    check: Callable[[RunConfig, SeedSet], None]
-    plan: Callable[[RunConfig, SeedSet | None], str]
-    work: Callable[[RunConfig, SeedSet | None, RunFolder, Path], Coroutine[Any, Any, tuple[str, Summary | None]]]
+    def __init__(self, argv: Sequence[str], stop: Stop, resources: ExitStack) -> None:
+        self.exit_code = 0
+        self.command = shlex.join(["sh", "main.sh", *without_repetition(typed(argv))])
+        self._similar = ""
+        self._argv, self._stop, self._resources = argv, stop, resources
+
+    def read(self) -> tuple[RunConfig, SeedSet | None]:
+        """The flags, checked, and their data set; None where exploring has yet to find it.
+
+        Raises ConfigError for flags, and DataError for a data set, that cannot be used.
+        """
+        self._config = config = parse_arguments(self._argv)
+        set_up_logging(config.log_level, config.log_format == "json")
+        load_environment(config.key_variables)
+        self.scratch = self._resources.enter_context(scratch_folder())
+        if config.explore:
+            return config, None
+        seeds = self._resources.enter_context(load_seeds(seed_sources(config), self.scratch / "seeds.sqlite"))
+        for run in config.runs():
+            if run.learns:
+                split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+        self._similar = similar_seeds(config, seeds)
+        return config, seeds
+
+    def say_plan(self, plan: str) -> None:
+        """Say what was planned, and how many seeds repeat others."""
+        say(f"{plan}\n{self._similar}".rstrip())
+
+    def open_folder(self) -> RunFolder:
+        """Check output path and keys, in this order and before anything costs; then the run folder."""
+        check_result(self._config)
+        check_outputs(self._config)
+        check_keys(self._config)
+        return self._resources.enter_context(RunFolder(self._config))
+
+    def wait(self, folder: RunFolder, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` returns. Where a signal or the budget ends it, the error says how to go on."""
+        try:
+            return asyncio.run(self._stop.stoppable(work))
+        except (Interrupted, BudgetReached) as exc:
+            kept = "all answers" if self._config.engine == "ray" else f"{len(folder.journal)} answers"
+            raise type(exc)(f"{exc}; {kept} are kept, continue with: {self.command}") from exc
+
+    def end(self, folder: RunFolder, told: Told) -> None:
+        """Say what came of the run. Raises what `check_outcome` does."""
+        if self._config.export_journal:
+            folder.journal.export(self._config.export_journal, self._config.determining())
+        say(told.text)
+        if told.summary:
+            check_outcome(self._config, told.summary)
+
+    def fail(self, exc: BaseException) -> None:
+        """Say an error in one line, and have the process end with its exit code."""
+        complain(self._in_words(exc))
+        kinds = {MemoryError: DataError, KeyboardInterrupt: Interrupted}
+        self.exit_code = (exc if isinstance(exc, AutoEvolError) else kinds[type(exc)]).exit_code
+
+    def _in_words(self, exc: BaseException) -> str:
+        if isinstance(exc, MemoryError):
+            return "out of memory: give this machine more of it, or the program smaller files"
+        if isinstance(exc, KeyboardInterrupt):
+            begun = self._stop.began
+            when = "at the end; the same command goes on" if begun else "before anything was asked; start again"
+            return f"interrupted {when} with: {self.command}"
+        return str(exc)
 
 
-def run_command(argv: Sequence[str], job: Job) -> int:
-    """Run `job` as the flags say; returns the exit code (utils/errors.py). Every error is one line on stderr."""
+@contextmanager
+def open_command(argv: Sequence[str]) -> Iterator[Command]:
+    """Carry out the flags `argv`: every error inside ends as one line on stderr and in `exit_code`."""
     complete_streams()
     set_up_logging("info", wants_json(argv))  # what is wrong with the flags is told as they want it told
     try:
         with Stop() as stop:
-            return _run_command(typed(argv), job, stop)
+            resources = ExitStack()
+            command = Command(argv, stop, resources)
+            try:
+                with resources:
+                    yield command
+            except (AutoEvolError, MemoryError, KeyboardInterrupt) as exc:
+                command.fail(exc)
     finally:
         settle_streams()
-
-
-def _run_command(argv: Sequence[str], job: Job, stop: Stop) -> int:
-    command = shlex.join(["sh", "main.sh", *without_repetition(argv)])
-    try:
-        config = parse_arguments(argv)
-        set_up_logging(config.log_level, config.log_format == "json")
-        load_environment(config.key_variables)
-        execute(config, job, command, stop)
-    except AutoEvolError as exc:
-        complain(str(exc))
-        return exc.exit_code
-    except MemoryError:
-        complain("out of memory: give this machine more of it, or the program smaller files")
-        return DataError.exit_code
-    except KeyboardInterrupt:
-        when = "at the end; the same command goes on" if stop.began else "before anything was asked; start again"
-        complain(f"interrupted {when} with: {command}")
-        return Interrupted.exit_code
-    return 0
 
 
 def without_repetition(argv: Sequence[str]) -> list[str]:
@@ -85,34 +129,6 @@ def without_repetition(argv: Sequence[str]) -> list[str]:
         flags[-1].append(word)
     last = {words[0]: words for words in flags if words[0] != "--explore"}
     return [word for words in flags if last.get(words[0], words) is words for word in words]
-
-
-def execute(config: RunConfig, job: Job, command: str, stop: Stop) -> None:
-    """Check in this order, before anything costs: data set, output path, key. Then work, and say what came of it."""
-    with ExitStack() as stack:
-        scratch = stack.enter_context(scratch_folder())
-        seeds = None
-        if not config.explore:
-            seeds = stack.enter_context(load_seeds(seed_sources(config), scratch / "seeds.sqlite"))
-            job.check(config, seeds)
-        similar = similar_seeds(config, seeds) if seeds else ""
-        if config.plan:
-            say(f"{job.plan(config, seeds)}\n{similar}".rstrip())
-            return
-        check_result(config)
-        check_outputs(config)
-        check_keys(config)
-        folder = stack.enter_context(RunFolder(config))
-        try:
-            text, summary = asyncio.run(stop.stoppable(job.work(config, seeds, folder, scratch)))
-        except (Interrupted, BudgetReached) as exc:
-            kept = f"{len(folder.journal)} answers" if config.engine == "local" else "all answers"
-            raise type(exc)(f"{exc}; {kept} are kept, continue with: {command}") from exc
-        if config.export_journal:
-            folder.journal.export(config.export_journal, config.determining())
-    say(text)
-    if summary:
-        check_outcome(config, summary)
 
 
 def similar_seeds(config: RunConfig, seeds: SeedSet) -> str:
