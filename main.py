@@ -22,6 +22,8 @@ from generator import Groups, Roles, answer, groups_of_ten, run_group, run_pool
 from generator.engines import cluster_of, drop_near_duplicates
 from generator.explore import explored_seeds
 from optimizer import optimize
+from utils.command.command import open_command
+from utils.command.plan import plan_of
 from utils.concurrency import for_each, gather_or_cancel
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.files.row_store import RowStore
@@ -31,9 +33,7 @@ from utils.outputs.result_files import Ran, write_methods, write_result
 from utils.outputs.writing import write_outputs
 from utils.rows.records import keyed_rows, set_aside_rows
 from utils.rows.summary import Told, rate_text, told
-from utils.run.command import open_command
 from utils.run.context import RunContext, open_context
-from utils.run.plan import plan_of
 from utils.run.run_folder import Folder, RunFolder
 from utils.schema import Candidate, CandidateScore, Case, Feedback, Learned, Method, RowOutcome, SeedInstruction
 from utils.seeds import SeedSet, split_seeds

@@ -12,6 +12,7 @@ from main import generate, learn_method
 from tests.builders import rate, seeds
 from tests.command import SEEDS
 from tests.fakes import Asked, ScriptedLLM
+from utils.command.arguments import parse_arguments
 from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.llm import JournaledLLM
@@ -20,7 +21,6 @@ from utils.llm.ledger import Ledger
 from utils.llm.offline import OfflineEndpoint
 from utils.llm.offline.reading import dice, read_cases
 from utils.rows.records import evolved_records, rejected_records
-from utils.run.arguments import parse_arguments
 from utils.run.context import RunContext
 from utils.run.display import Display
 from utils.run.run_folder import Folder

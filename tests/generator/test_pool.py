@@ -7,12 +7,12 @@ import pytest
 
 from generator import Roles, run_pool
 from tests.builders import evolved, seeds
+from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import Ledger
 from utils.rows.counts import Finished
 from utils.rows.records import stored_row
 from utils.rows.summary import summarize
-from utils.run.arguments import parse_arguments
 from utils.schema import PASSED, Answer, Finding, Rewrite, RowOutcome, SeedInstruction, Trajectory, failed, unscored
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, make_folder, rejected, set_aside
+from utils.command.arguments import parse_arguments
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.outputs.report import write_report
@@ -22,7 +23,6 @@ from utils.outputs.report.texts import _REASONS, _UI, SCRIPT_KEYS, Words
 from utils.outputs.report.words import word_pieces
 from utils.rows.counts import Finished
 from utils.rows.records import StoredRow
-from utils.run.arguments import parse_arguments
 from utils.text.measures.run import measure_run
 from utils.text.measures.tags import TagComparison
 from validator.rules import ANSWER_RULES, REWRITE_RULES

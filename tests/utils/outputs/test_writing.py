@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import evolved, method, seeds
+from utils.command.arguments import parse_arguments
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, DataError
 from utils.files.row_store import RowStore
@@ -18,7 +19,6 @@ from utils.outputs.writing import check_outputs, write_outputs
 from utils.rows.counts import Finished
 from utils.rows.records import EVOLVED, evolved_records, stored_row
 from utils.rows.summary import summarize
-from utils.run.arguments import parse_arguments
 from utils.run.run_folder import RunFolder
 from utils.schema import PASSED, Answer, RowOutcome, failed
 from utils.seeds import SeedSource, load_seeds

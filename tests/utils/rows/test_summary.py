@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.builders import evolved, score, seed
+from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import Finished
 from utils.rows.records import set_aside_row, stored_row
 from utils.rows.summary import Summary, as_text, rate_text, summarize
-from utils.run.arguments import parse_arguments
 from utils.schema import PASSED, Answer, Candidate, Method, RowOutcome, SetAside, Usage, failed, unscored
 
 VERDICTS = [PASSED] * 5 + [failed("lost"), failed("refusal"), failed("lost"), unscored("unavailable")]

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from utils.command.arguments import parse_arguments, typed, wants_json
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError
 from utils.files.storage import store_of
@@ -19,7 +20,6 @@ from utils.process.scratch import scratch_folder
 from utils.process.stopping import Stop
 from utils.process.streams import complete_streams, say, settle_streams
 from utils.rows.summary import Summary, Told
-from utils.run.arguments import parse_arguments, typed, wants_json
 from utils.run.run_folder import RunFolder, check_output, check_partitions
 from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
 from utils.urls import is_url

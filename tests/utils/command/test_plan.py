@@ -12,10 +12,10 @@ import pytest
 from evolver import methods_at_hand
 from tests.builders import seed, seeds
 from tests.command import SEEDS, SMALL, run_here
+from utils.command.arguments import parse_arguments
+from utils.command.plan import PlannedCalls, Planner, cost_of, explored_size, plan_text, seed_size, task_count
 from utils.config import RunConfig
 from utils.llm.journal import CallHistory
-from utils.run.arguments import parse_arguments
-from utils.run.plan import PlannedCalls, Planner, cost_of, explored_size, plan_text, seed_size, task_count
 
 GOLDEN = ("--data-path", str(SEEDS))
 EXPLORE = ("--explore", "gardens", "--explore-depth", "2", "--explore-breadth", "5,2", "--explore-samples", "3")
