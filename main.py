@@ -18,12 +18,12 @@ from pathlib import Path
 from analyzer import analyze, compare, judge, judges
 from analyzer.tag import tag_samples
 from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
-from generator import Groups, Roles, answer, groups_of_ten, run_group, run_pool
+from generator import GROUP_SIZE, Groups, Roles, answer, groups_of_ten, run_group, run_pool
 from generator.engines import cluster_of, drop_near_duplicates
-from generator.explore import explored_seeds
+from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL, explored_seeds
 from optimizer import optimize
 from utils.command.command import open_command
-from utils.command.plan import plan_of
+from utils.command.plan import PerCall, plan_of
 from utils.concurrency import for_each, gather_or_cancel
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.files.row_store import RowStore
@@ -245,7 +245,8 @@ def main(argv: Sequence[str]) -> int:
         config, seeds = command.read()
         at_hand = [methods_at_hand(of_one.method) for of_one in config.runs()]
         if config.plan:
-            command.say_plan(plan_of(config, seeds and seeds.of_run(config), at_hand))
+            per_call = PerCall(GROUP_SIZE, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL)
+            command.say_plan(plan_of(config, seeds and seeds.of_run(config), at_hand, per_call))
         else:
             folder = command.open_folder()
             command.end(folder, command.wait(folder, work(config, seeds, folder, command.scratch)))

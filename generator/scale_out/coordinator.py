@@ -15,10 +15,10 @@ from typing import Any
 import ray
 
 from generator.scale_out.cluster import cause_of
-from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger, estimated_tokens
+from utils.llm_config import LLMConfig
 from utils.rows.records import KeyedRows
 from utils.schema import CallKind, Completion, Request, Usage
 
