@@ -75,7 +75,8 @@ class JournaledLLM:
         """
         request = self._request(kind, messages, draw)
         key = request_key(request)
-        if stored := await _settled(self._journal.get(request, key)):
+        stored: Completion | None = await _settled(self._journal.get(request, key))
+        if stored:
             self._ledger.found(kind, stored, self.model)
             return stored
         task = self._under_way.get(key)

@@ -91,14 +91,14 @@ async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each 
         folder.write("measures.json", measure_run(stored, each=each).model_dump_json(indent=2) + "\n")
         write_report(folder.path, folder.result, config.lang, finished if config.in_partitions else None, each)
     if config.push_to_hub and ran.summary.evolved:
-        await _upload(config, folder, ran)
+        await _upload(config, config.push_to_hub, folder, ran)
 
 
-async def _upload(config: RunConfig, folder: Folder, ran: Ran) -> None:
+async def _upload(config: RunConfig, name: str, folder: Folder, ran: Ran) -> None:
     from utils.outputs.card import card, language_shares
     from utils.outputs.hub import check_push, push
 
     languages = language_shares(record["instruction"] for record in evolved_records(ran.finished.rows))
     text = card(ran.summary, config, ran.methods, languages, columns=ran.columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
-    await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)
+    await asyncio.to_thread(push, folder.result, name, check_push(name), text)

@@ -211,7 +211,8 @@ def _described(config: RunConfig) -> dict[str, Any]:
 
 def _read_settings(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["settings"]
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        return settings
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as exc:
