@@ -31,7 +31,7 @@ from utils.llm.limits import Gate, Window
 from utils.llm.replies import read_comparison
 from utils.prompts import case_block, fill, user
 from utils.schema import Method, SeedInstruction, Trajectory
-from validator import first_rewrite_rule
+from validator.rules import first_rewrite_rule
 
 BAD = Method(
     "Step 1: Under #Plan#, choose three adjectives.\nStep 2: Insert the three adjectives into the instruction, change "

@@ -301,6 +301,18 @@ class RunConfig(BaseModel):
         kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
         return kept and self.generations > 0
 
+    @property
+    def learns(self) -> bool:
+        """Is a method to be learned, for at least a step?"""
+        return self.method == "auto" and self.max_steps > 0
+
+    def runs(self) -> list["RunConfig"]:
+        """The run of every method of `--compare`, of which only the first explores; without it, the one run."""
+        if not self.compare:
+            return [self]
+        runs = [self.model_copy(update={"method": name, "compare": ()}) for name in self.compare]
+        return [runs[0], *(run.model_copy(update={"explore": ()}) for run in runs[1:])]
+
     def row_key(self, row_id: int, generation: int | None) -> int:
         """Rows by id, then by generation where these are kept."""
         return row_id * max(1, self.generations) + (generation or 1) - 1

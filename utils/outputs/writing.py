@@ -2,19 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.errors import DataError
-from utils.files.writing import Columns
+from utils.outputs.result_files import Ran
 from utils.process.each import Each, in_silence
-from utils.rows.counts import Finished
-from utils.rows.records import evolved_records
-from utils.rows.summary import Summary
+from utils.rows.records import evolved_records, stored_rows
 from utils.run.run_folder import Folder, check_output, is_run_file
-from utils.schema import Method
 from utils.seeds import SeedSource
 from utils.seeds.files import files_of, is_of_run_here
 from utils.urls import is_url
@@ -76,19 +73,12 @@ def _same(path: Path, other: Path) -> bool:
     return inside and not is_of_run_here(str(path))  # which is not read
 
 
-async def write_outputs(
-    config: RunConfig,
-    folder: Folder,
-    finished: Finished,
-    columns: Columns,
-    summary: Summary,
-    methods: Sequence[Method],
-    each: Each = in_silence,
-) -> None:
-    """Export, measure, report and upload, as the flags say. The result itself, which has `columns`, is safe by now.
+async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each = in_silence) -> None:
+    """Export, measure, report and upload, as the flags say. The result itself is safe by now.
 
     `each` shows how far measures and report are.
     """
+    finished = ran.finished
     if config.export:
         from utils.outputs.export import export_path, export_rows
 
@@ -97,25 +87,18 @@ async def write_outputs(
         from utils.outputs.report import write_report
         from utils.text.measures.run import measure_run
 
-        records = (record for _, record in each("measuring: rows", finished.rows.items(), len(finished.rows)))
-        folder.write("measures.json", measure_run(records, each=each).model_dump_json(indent=2) + "\n")
+        stored = (row for _, row in each("measuring: rows", stored_rows(finished.rows), len(finished.rows)))
+        folder.write("measures.json", measure_run(stored, each=each).model_dump_json(indent=2) + "\n")
         write_report(folder.path, folder.result, config.lang, finished if config.in_partitions else None, each)
-    if config.push_to_hub and summary.evolved:
-        await _upload(config, folder, finished, columns, summary, methods)
+    if config.push_to_hub and ran.summary.evolved:
+        await _upload(config, folder, ran)
 
 
-async def _upload(
-    config: RunConfig,
-    folder: Folder,
-    finished: Finished,
-    columns: Columns,
-    summary: Summary,
-    methods: Sequence[Method],
-) -> None:
+async def _upload(config: RunConfig, folder: Folder, ran: Ran) -> None:
     from utils.outputs.card import card, language_shares
     from utils.outputs.hub import check_push, push
 
-    languages = language_shares(record["instruction"] for record in evolved_records(finished.rows))
-    text = card(summary, config, methods, languages, columns=columns)
+    languages = language_shares(record["instruction"] for record in evolved_records(ran.finished.rows))
+    text = card(ran.summary, config, ran.methods, languages, columns=ran.columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
     await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)

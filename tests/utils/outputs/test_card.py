@@ -10,7 +10,7 @@ from tests.builders import HOSTILE
 from utils.config import RunConfig
 from utils.files.writing import write_rows
 from utils.outputs.card import LICENCE_LINE, LICENCE_QUESTION, card, language_shares, with_licence
-from utils.rows.records import CONTEXT, EVOLVED
+from utils.rows.records import CONTEXT, EVOLVED, StoredRow
 from utils.rows.summary import MethodSummary, Summary
 from utils.schema import Method
 from utils.text.measures.run import measure_run
@@ -152,7 +152,7 @@ def test_measures_are_a_table_of_seeds_and_generations():
         }
         for id in range(4)
     ]
-    text = made(measures=measure_run((["evolved", row] for row in rows), finder=lambda _: None))
+    text = made(measures=measure_run((StoredRow("evolved", row) for row in rows), finder=lambda _: None))
     lines = text.split("## Measures\n\n")[1].split("\n\n")[0].splitlines()
     assert [line.split(" | ")[:3] for line in lines[2:]] == [["| seeds", "4", "3"], ["| generation 1", "4", "5"]]
     assert len({line.count("|") for line in lines}) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, make_folder, rejected, set_aside
+from utils.command.arguments import parse_arguments
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.outputs.report import write_report
@@ -21,7 +22,7 @@ from utils.outputs.report.sampling import BUDGET, EACH, SHOWN, survey
 from utils.outputs.report.texts import _REASONS, _UI, SCRIPT_KEYS, Words
 from utils.outputs.report.words import word_pieces
 from utils.rows.counts import Finished
-from utils.run.arguments import parse_arguments
+from utils.rows.records import StoredRow
 from utils.text.measures.run import measure_run
 from utils.text.measures.tags import TagComparison
 from validator.rules import ANSWER_RULES, REWRITE_RULES
@@ -289,7 +290,7 @@ def test_a_large_run_is_sampled_with_every_kind_in_it(tmp_path):
 def test_a_run_whose_rows_are_in_partitions_has_the_same_page(tmp_path):
     kept = [evolved(number) for number in range(60)]
     lost = [rejected(number, "lost") for number in range(60, 80)]
-    records = [["evolved", row] for row in kept] + [["eliminated", row] for row in lost]
+    records = [StoredRow("evolved", row) for row in kept] + [StoredRow("eliminated", row) for row in lost]
     folder = make_folder(tmp_path, kept, lost, measured=True)
     whole = folder.write()
     folder.result.unlink()  # its rows are in partitions, elsewhere
@@ -446,7 +447,9 @@ def test_kept_and_added_words_are_the_new_text(old, new):
 @pytest.mark.parametrize(("lang", "title"), [("en", "Intention tags (InsTag)"), ("ko", "의도 태그(InsTag)")])
 def test_tag_figures_stand_beside_the_measures(lang, title):
     tags = TagComparison.of([("a",), ("a", "b")], [("a", "b", "c"), ("d",)])
-    measures = measure_run([["evolved", evolved(0, "Name two rivers and compare them.")]], finder=lambda _: None)
+    measures = measure_run(
+        [StoredRow("evolved", evolved(0, "Name two rivers and compare them."))], finder=lambda _: None
+    )
     words = Words(lang)
     assert title not in str(measured(measures, words))
     shown = str(measured(measures, words, tags))

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from utils.command.recording import as_recorded
 from utils.config import FROM_RECORDINGS, LLM_FLAGS, LLMConfig, RunConfig
 from utils.errors import ConfigError
 from utils.process.logs import complain, writes_json
 from utils.process.streams import say
 from utils.redaction import holds_key, names_secret, value_shown
-from utils.run.recording import as_recorded
 
 _VALUE = re.compile(r" '.*'")  # as argparse repeats one
 

@@ -9,14 +9,15 @@ is one, else from `max_tokens` or a rule of thumb.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
 
 from utils.config import EVOL_INSTRUCT, LLMConfig, RunConfig
-from utils.llm.journal import CallHistory
+from utils.llm.journal import CallHistory, journal_history
 from utils.llm.ledger import text_tokens
 from utils.prompts import template
+from utils.run.run_folder import JOURNAL
 from utils.schema import Method, SeedInstruction
 
 GROUP = 10
@@ -104,9 +105,9 @@ class Planner:
         self._method = max((text_tokens(method.text) for method in methods), default=0)
         self._history = history
 
-    def stages(self) -> list[PlannedCalls]:
+    def lines(self) -> list[PlannedCalls]:
         """All lines of the plan, in the order of the run; lines without calls are left out."""
-        learns = self._config.method == "auto" and self._config.max_steps > 0
+        learns = self._config.learns
         lines = [*self._exploring(), *(self._learning() if learns else ()), *self._final()]
         return [line for line in lines if line.most]
 
@@ -185,6 +186,22 @@ def cost_of(line: PlannedCalls, calls: int, config: RunConfig) -> Decimal:
 def seconds_of(line: PlannedCalls, calls: int, config: RunConfig) -> float:
     at_once = 32 if config.batch_size == "auto" else config.batch_size
     return calls * (FIRST_TOKEN_SECONDS + line.output_tokens / TOKENS_PER_SECOND) / at_once
+
+
+def plan_of(config: RunConfig, seeds: Iterable[SeedInstruction] | None, methods: Sequence[Sequence[Method]]) -> str:
+    """The text of `--plan`; of a comparison, all its runs.
+
+    `seeds` are those of the run, None where exploring has yet to find them; `methods` those at hand for each of
+    `config.runs()`.
+    """
+    size = explored_size(config) if seeds is None else seed_size(seeds)
+    history = journal_history(config.run_folder / JOURNAL)
+    lines: list[PlannedCalls] = []
+    for of_one, at_hand in zip(config.runs(), methods, strict=True):
+        of_run = Planner(of_one, size, at_hand, history).lines()
+        name = f"{of_one.method}: " if config.compare else ""
+        lines += (replace(line, title=f"{name}{line.title}") for line in of_run)
+    return plan_text(lines, config, history)
 
 
 def plan_text(lines: Sequence[PlannedCalls], config: RunConfig, history: Mapping[str, CallHistory]) -> str:

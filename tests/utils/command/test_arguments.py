@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from utils.command.arguments import build_parser, parse_arguments
 from utils.config import LLMConfig, RunConfig
 from utils.errors import ConfigError, EndpointError
-from utils.run.arguments import build_parser, parse_arguments
 from utils.schema import Sampling
 
 KEYS = {"model", "base_url", "api_key_env", "temperature", "top_p", "max_tokens", "timeout", "max_retries", "seed"}
@@ -362,7 +362,7 @@ def test_the_whole_address_of_an_endpoint_is_taken_for_its_base(given, meant):
 def test_the_name_of_the_default_model_stands_in_one_place():
     from utils.config import DEEPSEEK_MODEL
 
-    project = Path(__file__).parents[2]
+    project = Path(__file__).parents[3]
     sources = [path for path in project.rglob("*.py") if ".venv" not in path.parts and "tests" not in path.parts]
     assert [path.name for path in sources if f'"{DEEPSEEK_MODEL}"' in path.read_text(encoding="utf-8")] == ["config.py"]
 
