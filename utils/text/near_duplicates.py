@@ -4,6 +4,8 @@ ROUGE-L (Lin 2004) is the F1 measure of the longest common subsequence (LCS) of 
 here are hostile: everything that reads them takes linear time, but for the LCS itself, which is bit-parallel.
 """
 
+from __future__ import annotations  # the type of an array can be written so since Python 3.12 only
+
 import re
 import unicodedata
 from array import array  #
@@ -115,7 +117,7 @@ class NearDuplicatesInContext:
         self._max_overlap = max_overlap
         self._by_context: dict[bytes, NearDuplicates] = {}
 
-    def of(self, context: Sequence[Message]) -> "NearDuplicates":
+    def of(self, context: Sequence[Message]) -> NearDuplicates:
         """Those of the instructions that `context` comes before."""
         said = "\0".join(part for turn in context for part in (turn.role, turn.content))
         key = blake2b(said.encode(), digest_size=16).digest() if context else b""
