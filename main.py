@@ -19,7 +19,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from analyzer import analyze, compare, equal, judge
 from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
@@ -30,11 +30,11 @@ from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.errors import BudgetReached, EndpointError
 from utils.files.row_store import RowStore
 from utils.files.storage import store_of
-from utils.files.writing import Columns, write_parts, write_rows
+from utils.files.writing import write_parts, write_rows
 from utils.llm import JournaledLLM, Recorder, close_llms, open_llms
 from utils.llm.journal import journal_history
 from utils.llm.ledger import Ledger
-from utils.outputs.writing import write_outputs
+from utils.outputs.writing import FinishedRun, write_outputs
 from utils.process.streams import say
 from utils.rows.counts import Finished
 from utils.rows.records import (
@@ -320,14 +320,6 @@ class Learned:
     history: Sequence[Candidate] = ()
 
 
-class Ran(NamedTuple):
-    """What a run came to, and its rows."""
-
-    summary: Summary
-    learned: Learned
-    finished: Finished
-
-
 async def find_methods(ctx: RunContext, seeds: SeedSet) -> Learned:
     """The methods that `--method` asks for: learned, the six operations, or read from a file."""
     config = ctx.config
@@ -346,7 +338,7 @@ def methods_at_hand(config: RunConfig) -> Sequence[Method]:
     return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
 
 
-async def run(ctx: RunContext, seeds: SeedSet, folder: Folder, rows: RowStore, started: float) -> Ran:
+async def run(ctx: RunContext, seeds: SeedSet, folder: Folder, rows: RowStore, started: float) -> FinishedRun:
     """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
     config = ctx.config
     learned = await find_methods(ctx, seeds)
@@ -356,7 +348,7 @@ async def run(ctx: RunContext, seeds: SeedSet, folder: Folder, rows: RowStore, s
         folder.write("best_method.txt", learned.methods[0].text + "\n")
 
     finished = await generate(ctx, seeds, learned.methods, rows, folder)
-    columns, each, counts = result_columns(seeds), ctx.display.each, finished.counts
+    columns, each, counts = EVOLVED | seeds.columns, ctx.display.each, finished.counts
     kept = counts.by_reason("evolved").total()
     evolved = each("writing: rows", result_records(finished.evolved(), columns), kept)
     lost = each("writing: rejects", finished.rejected(), counts.rows.total() - kept)
@@ -370,12 +362,7 @@ async def run(ctx: RunContext, seeds: SeedSet, folder: Folder, rows: RowStore, s
         folder.write("tags.json", await tag_samples(ctx, rows))
     summary = summarize(finished.counts, learned.methods, learned.history, ctx.ledger, time.monotonic() - started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
-    return Ran(summary, learned, finished)
-
-
-def result_columns(seeds: SeedSet) -> Columns:
-    """The columns of the result: those of every run, and those that only some seed sets need."""
-    return EVOLVED | seeds.columns
+    return FinishedRun(config, folder, finished, columns, learned.methods, learned.history, summary)
 
 
 async def tag_samples(ctx: RunContext, rows: RowStore) -> str:
@@ -470,10 +457,8 @@ async def work(
         async with open_context(config, folder, ledger) as ctx:
             with RowStore(scratch / "rows.sqlite") as rows:
                 ran = await run(ctx, seeds, folder, rows, started)
-                methods = ran.learned.methods
-                columns, each = result_columns(seeds), ctx.display.each
-                await write_outputs(config, folder, ran.finished, columns, ran.summary, methods, each)
-    text = as_text(ran.summary, ran.learned.history, config)
+                await write_outputs(ran, ctx.display.each)
+    text = as_text(ran.summary, ran.history, config)
     changed = changes(folder.former_summary, ran.summary)
     return f"{text}\n{changed}" if changed else text, ran.summary
 

@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--log-level", metavar="LEVEL", help="debug info warning error (info)")
     output.add_argument("--log-format", metavar="text|json", help="json: a JSON object per line on stderr (text)")
     output.add_argument("--no-report", action="store_true", help="do not write report.html")
-    output.add_argument("--lang", metavar="en|ko", help="language of the report (that of the data)")
+    output.add_argument("--lang", metavar="en|ko", help="language of the report (the terminal's, or else the data's)")
     output.add_argument("--tag", action="store_true", help="tag samples: complexity and diversity as in the paper")
     output.add_argument("--tag-size", metavar="N", help="rows that are tagged, of seeds and of evolved rows (100)")
     output.add_argument("--export", metavar="SHAPE", help="write alpaca, messages or sharegpt beside the result")

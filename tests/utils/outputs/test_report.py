@@ -16,7 +16,7 @@ from utils.files.row_store import RowStore
 from utils.outputs.report import write_report
 from utils.outputs.report.page import TEMPLATES, environment, script_data
 from utils.outputs.report.repeat import repeat_command
-from utils.outputs.report.rows import LONGEST, read_rows
+from utils.outputs.report.rows import LONGEST, OUTCOMES, read_rows
 from utils.outputs.report.sampling import BUDGET, EACH, SHOWN, survey
 from utils.outputs.report.texts import TEXTS, language_of_locale, read_texts
 from utils.outputs.report.word_diff import word_pieces
@@ -247,6 +247,12 @@ def test_both_languages_have_the_same_texts_with_the_same_places():
 
 def test_a_text_stands_in_one_place():
     assert not set(ENGLISH.page) & set(ENGLISH.script)
+
+
+def test_the_script_finds_what_it_says():
+    said = re.findall(r'say\("(\w+)"', (TEMPLATES / "page.js").read_text(encoding="utf-8"))
+    assert said
+    assert {*said, *OUTCOMES} <= set(ENGLISH.script)
 
 
 # --- Hostile texts -----------------------------------------------------------------------------------
