@@ -39,27 +39,34 @@ class FailureChart:
 
 
 def failure_chart(methods: Sequence[MeasuredMethod]) -> FailureChart:
-    """The chart of at least one method; candidates of a step stand side by side, in the order of their draws."""
+    """The chart of at least one method."""
     steps: dict[int, list[MeasuredMethod]] = defaultdict(list)
     for method in methods:
         steps[method.step].append(method)
-    highest = max(0.2, ceil(max(method.interval[1] for method in methods) * 5) / 5)  # whole fifths
-
-    def y(rate: float) -> float:
-        return BOTTOM - (BOTTOM - TOP) * rate / highest
-
-    column, full = (RIGHT - LEFT) / len(steps), max(method.rows for method in methods)
+    column = (RIGHT - LEFT) / len(steps)
     centres = {step: LEFT + (position + 0.5) * column for position, step in enumerate(steps)}
-    dots = []
-    for step, candidates in steps.items():
-        gap = min(column * 0.8 / len(candidates), 0.032)
-        for place, method in enumerate(candidates):
-            if method.failure_rate is not None:
-                kind = "selected" if method.selected else "partial" if method.rows < full else "whole"
-                x = centres[step] + (place - (len(candidates) - 1) / 2) * gap
-                dots.append(Dot(method, kind, x, y(method.failure_rate), *map(y, method.interval)))
-    grid = [(fifth / 5, y(fifth / 5)) for fifth in range(round(highest * 5) + 1)]
+    highest = max(0.2, ceil(max(method.interval[1] for method in methods) * 5) / 5)  # whole fifths
+    full = max(method.rows for method in methods)
+    dots = [dot for step, each in steps.items() for dot in _dots(each, centres[step], column, highest, full)]
+    grid = [(fifth / 5, _height(fifth / 5, highest)) for fifth in range(round(highest * 5) + 1)]
     return FailureChart(HEIGHT, grid, list(centres.items()), dots, list(pairwise(_winners(centres, dots))))
+
+
+def _height(rate: float, highest: float) -> float:
+    return BOTTOM - (BOTTOM - TOP) * rate / highest
+
+
+def _dots(
+    candidates: Sequence[MeasuredMethod], centre: float, column: float, highest: float, full: int
+) -> Iterator[Dot]:
+    """Candidates of a step side by side, in the order of their draws; `full` is how many rows a whole measure takes."""
+    gap = min(column * 0.8 / len(candidates), 0.032)
+    for place, method in enumerate(candidates):
+        if method.failure_rate is not None:
+            kind = "selected" if method.selected else "partial" if method.rows < full else "whole"
+            x = centre + (place - (len(candidates) - 1) / 2) * gap
+            y, low, high = (_height(rate, highest) for rate in (method.failure_rate, *method.interval))
+            yield Dot(method, kind, x, y, low, high)
 
 
 def _winners(centres: dict[int, float], dots: Sequence[Dot]) -> Iterator[Place]:

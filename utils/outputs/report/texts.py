@@ -1,6 +1,7 @@
 """The words of the page, as data: `texts/en.json` and `texts/ko.json` say the same in two languages."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,5 +58,5 @@ def read_texts(lang: Lang) -> Texts:
 def language_of_locale(variables: Mapping[str, str]) -> Lang | None:
     """The language that a terminal's environment variables ask for, where it is one of the report's."""
     locale = next((variables[name] for name in LOCALE if variables.get(name)), "")
-    spoken = locale.replace("-", "_").partition("_")[0].partition(".")[0].lower()
+    spoken = re.match("[a-z]*", locale.lower())[0]
     return spoken if spoken in ("en", "ko") else None
