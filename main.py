@@ -7,94 +7,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING
 
-from analyzer import analyze, compare, equal, judge
-from evolver import Choose, evolve, initial_method, method_from_file, operation, six_operations
-from generator import Roles, answer, groups_of_ten, run_group, run_pool
+from analyzer import analyze, compare, judge, judges
+from analyzer.tag import tag_samples
+from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
+from generator import GROUP_SIZE, Groups, Roles, answer, groups_of_ten, run_group, run_pool
+from generator.engines import cluster_of, drop_near_duplicates
+from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL, explored_seeds
 from optimizer import optimize
+from utils.command.command import open_command
+from utils.command.plan import PerCall, plan_of
 from utils.concurrency import for_each, gather_or_cancel
 from utils.config import EVOL_INSTRUCT, RunConfig
-from utils.errors import BudgetReached, EndpointError
 from utils.files.row_store import RowStore
-from utils.files.storage import store_of
-from utils.files.writing import write_parts, write_rows
-from utils.llm import JournaledLLM, Recorder, close_llms, open_llms
-from utils.llm.journal import journal_history
 from utils.llm.ledger import Ledger
-from utils.outputs.writing import FinishedRun, write_outputs
-from utils.process.streams import say
-from utils.rows.counts import Finished
-from utils.rows.records import (
-    EVOLVED,
-    REJECTED,
-    Record,
-    method_record,
-    outcome_record,
-    result_records,
-    set_aside_record,
-)
-from utils.rows.summary import Summary, as_text, changes, rate_text, summarize
-from utils.run.command import Job, run_command
-from utils.run.display import Display
-from utils.run.plan import Planner, explored_size, plan_text, seed_size
-from utils.run.run_folder import JOURNAL, Folder, RunFolder
-from utils.schema import (
-    BREADTH,
-    Candidate,
-    CandidateScore,
-    Feedback,
-    Finding,
-    Method,
-    RowOutcome,
-    SeedInstruction,
-    Trajectory,
-)
-from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
-from validator import (
-    FINAL_FATAL,
-    LEARNING_FATAL,
-    Race,
-    best_of,
-    check_answer,
-    check_finding,
-    choose_portfolio,
-    complexity_score,
-    explain,
-    failed_ids,
-    first_rewrite_rule,
-    leaders,
-    likely_failures_first,
-    pairs_of,
-    with_equality,
-)
-
-if TYPE_CHECKING:
-    from generator.scale_out import GroupWorker
+from utils.outputs.comparison import Compared, write_comparison
+from utils.outputs.result_files import Ran, write_methods, write_result
+from utils.outputs.writing import write_outputs
+from utils.rows.records import keyed_rows, set_aside_rows
+from utils.rows.summary import Told, rate_text, told
+from utils.run.context import RunContext, open_context
+from utils.run.run_folder import Folder, RunFolder
+from utils.schema import Candidate, CandidateScore, Case, Feedback, Learned, Method, RowOutcome, SeedInstruction
+from utils.seeds import SeedSet, split_seeds
+from validator.portfolio import choose_portfolio
+from validator.race import Race, likely_failures_first
+from validator.rules import first_rewrite_rule
+from validator.score import best_of, complexity_score, leaders, pairs_of
+from validator.verdicts import check_answer, check_finding, explain
 
 log = logging.getLogger("auto-evol")
-TEST_RUN_ROWS = 10
-MOST_STEPS = 12  # in the paper accuracy falls again after so many
-TREES = "explored.jsonl"
-Case = tuple[Trajectory, Finding | None]
 
 
 async def learn_method(ctx: RunContext, train: Sequence[SeedInstruction], dev: Sequence[SeedInstruction]) -> Learned:
     """Find the evolving method with the lowest failure rate on `dev` (paper, section 3, algorithm 1)."""
-    config = ctx.config
-    method = initial_method()
+    config, method = ctx.config, initial_method()
     with ctx.display.phase("step 0", len(dev)):
         outcomes, cases = await gather_or_cancel(
             measure(ctx, method, groups_of_ten(dev)), evolve_train(ctx, method, train)
@@ -103,7 +57,7 @@ async def learn_method(ctx: RunContext, train: Sequence[SeedInstruction], dev: S
     history, barren_steps = [Candidate(0, 0, best, selected=True)], 0
 
     for step in range(1, config.max_steps + 1):
-        rows = likely_failures_first(dev, Counter(failed_ids(history)))
+        rows = likely_failures_first(dev, history)
         with ctx.display.phase(f"step {step}", config.candidate_size * len(dev)):
             candidates = await new_candidates(ctx, best, cases, rows, step)
         winner = await choose_best(ctx, best, [candidate.score for candidate in candidates])
@@ -120,11 +74,9 @@ async def learn_method(ctx: RunContext, train: Sequence[SeedInstruction], dev: S
     return Learned(choose_portfolio(best, history, config.methods), history)
 
 
-async def measure(
-    ctx: RunContext, method: Method, groups: Iterable[Sequence[SeedInstruction]]
-) -> tuple[RowOutcome, ...]:
+async def measure(ctx: RunContext, method: Method, groups: Groups) -> tuple[RowOutcome, ...]:
     """Evolve groups of dev rows once with `method`, judge, answer, apply rules: the outcomes, in row order."""
-    roles = ctx.roles(lambda *_: method, rounds=1, judged=ctx.config.judge != "off", final=False)
+    roles = roles_of(ctx, lambda *_: method, rounds=1, judged=ctx.config.judge != "off", final=False)
 
     async def of_group(group: Sequence[SeedInstruction]) -> list[RowOutcome]:
         outcomes = await run_group(group, roles, attempts=1)
@@ -144,8 +96,7 @@ async def evolve_train(ctx: RunContext, method: Method, train: Sequence[SeedInst
         findings = await judge(ctx.optim, to_judge) if ctx.config.judge != "off" and to_judge else {}
         return [(trajectory, findings.get(case_id)) for case_id, trajectory in trajectories.items()]
 
-    groups = await gather_or_cancel(*(of_group(group) for group in groups_of_ten(train)))
-    return [case for group in groups for case in group]
+    return list(chain.from_iterable(await gather_or_cancel(*map(of_group, groups_of_ten(train)))))
 
 
 async def new_candidates(
@@ -195,307 +146,111 @@ async def choose_best(ctx: RunContext, best: CandidateScore, scores: Sequence[Ca
     return best_of([best, *scores], margins)
 
 
-async def generate(
-    ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], rows: RowStore, folder: Folder
-) -> Finished:
+async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], rows: RowStore, folder: Folder) -> None:
     """Evolve and answer the whole data set, in groups of ten that know nothing of each other; drop near-duplicates."""
-    config = ctx.config
-    chosen = seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds
+    config, chosen = ctx.config, seeds.of_run(ctx.config)
 
-    async def work(group: Sequence[SeedInstruction]) -> None:
-        records = await group_records(ctx, group, methods)
-        rows.put_many(records)
-        ctx.display.done(len(group), sum(kind != "evolved" for _, (kind, _) in records))
+    async def of_group(group: Sequence[SeedInstruction]) -> None:
+        outcomes = await evolve_group(ctx, group, methods)
+        rows.put_many(keyed_rows(outcomes, config, ctx.evol.model))
+        ctx.display.done(len(outcomes), sum(not outcome.verdict.passed for outcome in outcomes))
 
+    rows.put_many(set_aside_rows(seeds.aside_of_run(config), config))
     with ctx.display.phase("evolving", len(chosen)):
         if config.engine == "ray":
-            await generate_on_ray(ctx, chosen, methods, rows, folder)
+            from generator.scale_out import FinalRun, evolve_on_ray
+
+            await evolve_on_ray(
+                chosen, FinalRun(ctx, partial(evolve_group, methods=methods), methods), rows, folder.path
+            )
         else:
-            await for_each(groups_of_ten(chosen), work, at_once=config.groups_at_once)
-    if not config.test_run:
-        aside = (set_aside_record(row.id, row.text, row.reason) for row in seeds.set_aside)
-        rows.put_many((config.row_key(record["id"], 1), [kind, record]) for kind, record in aside)
-    if config.max_overlap < 1 and config.engine == "ray":
-        from generator.scale_out import eliminate_near_duplicates_in_shards
-
-        await eliminate_near_duplicates_in_shards(rows, seeds, config.max_overlap, ctx.display.each)
-    elif config.max_overlap < 1:
-        from utils.text.near_duplicates import eliminate_near_duplicates  # numpy, which other runs can spare
-
-        eliminate_near_duplicates(rows, seeds, config.max_overlap, ctx.display.each)
-    return Finished.on(rows)
-
-
-async def generate_on_ray(
-    ctx: RunContext, seeds: Iterable[SeedInstruction], methods: Sequence[Method], rows: RowStore, folder: Folder
-) -> None:
-    """The same on a Ray cluster: what became of the rows comes back, and the rest is as on one machine."""
-    from generator.scale_out import FinalRun, evolve_on_ray
-
-    build, ids = partial(open_worker, tuple(methods)), [method.id for method in methods]
-    final_run = FinalRun(ctx.config, build, ids, ctx.ledger, ctx.display.done)
-    await evolve_on_ray(seeds, final_run, ctx.config.on_store(folder.path), rows)
-
-
-def open_worker(methods: Sequence[Method], config: RunConfig, journal: Recorder, ledger: Ledger) -> GroupWorker:
-    """What one worker of a cluster works with; `config` is its share of the whole."""
-    from generator.scale_out import GroupWorker
-
-    evol, optim = open_llms(config, journal, ledger)
-    ctx = RunContext(evol, optim, config, ledger, Display(ledger, quiet=True))
-    return GroupWorker(
-        partial(group_records, ctx, methods=methods), lambda: gather_or_cancel(evol.drain(), optim.drain())
-    )
-
-
-async def group_records(
-    ctx: RunContext, group: Sequence[SeedInstruction], methods: Sequence[Method]
-) -> list[tuple[int, Record]]:
-    """What became of ten rows, as it is stored."""
-    outcomes = await evolve_group(ctx, group, methods)
-    return [(ctx.config.row_key(o.seed.id, o.generation), outcome_record(o, ctx.evol.model)) for o in outcomes]
+            await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
+    await drop_near_duplicates(rows, seeds, config, ctx.display.each)
 
 
 async def evolve_group(
     ctx: RunContext, group: Sequence[SeedInstruction], methods: Sequence[Method]
 ) -> list[RowOutcome]:
-    """All rounds of ten rows: the last one is the row, or every one where generations are kept."""
-    config = ctx.config
-    judged = config.judge == "all"
+    """What became of ten rows after all rounds: the last one is the row, or every one where generations are kept."""
+    config, judged = ctx.config, ctx.config.judge == "all"
+    choose = drawn_from(methods, config.seed, config.breadth)
 
-    def choose(seed: SeedInstruction, number: int) -> Method:
-        random = Random(f"{config.seed}:{seed.id}:{number}")
-        return operation(BREADTH) if random.random() < config.breadth else random.choice(methods)
-
-    def roles_of(generation: int) -> Roles:
-        return ctx.roles(lambda seed, _: choose(seed, generation), rounds=1, judged=judged, final=True)
+    def roles_in(generation: int) -> Roles:
+        return roles_of(ctx, lambda seed, _: choose(seed, generation), rounds=1, judged=judged, final=True)
 
     if config.keeps_generations:
-        return await run_pool(group, roles_of, config.generations, config.attempts)
-    return await run_group(group, ctx.roles(choose, config.generations, judged, final=True), config.attempts)
+        return await run_pool(group, roles_in, config.generations, config.attempts)
+    roles = roles_of(ctx, choose, config.generations, judged, final=True)
+    return await run_group(group, roles, config.attempts)
 
 
-# --- What a run is made of -------------------------------------------------------------------------
+def roles_of(ctx: RunContext, choose: Choose, rounds: int, judged: bool, final: bool) -> Roles:
+    """The roles as a group of rows needs them. The final run keeps what is merely no harder, or unjudged."""
+    return Roles(
+        evolve=lambda seed, reason, draw: evolve(ctx.evol, seed, choose, rounds, first_rewrite_rule, reason, draw),
+        judge=judges(ctx.optim, labels=judged, equality=ctx.config.method == EVOL_INSTRUCT),
+        answer=partial(answer, ctx.evol),
+        check_finding=partial(check_finding, final=final),
+        check_answer=check_answer,
+        explain=explain,
+    )
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """The two LLMs, the configuration, the ledger and the display: what every part of a run is given."""
-
-    evol: JournaledLLM
-    optim: JournaledLLM
-    config: RunConfig
-    ledger: Ledger
-    display: Display
-
-    def roles(self, choose: Choose, rounds: int, judged: bool, final: bool) -> Roles:
-        """The roles as a group of rows needs them. The final run keeps what is merely no harder, or unjudged."""
-        return Roles(
-            evolve=lambda seed, reason, draw: evolve(self.evol, seed, choose, rounds, first_rewrite_rule, reason, draw),
-            judge=self.judges(judged),
-            answer=partial(answer, self.evol),
-            check_finding=partial(check_finding, fatal=FINAL_FATAL if final else LEARNING_FATAL, keep_unjudged=final),
-            check_answer=check_answer,
-            explain=explain,
-        )
-
-    def judges(self, labels: bool) -> Callable[[Mapping[int, Trajectory]], Awaitable[dict[int, Finding]]] | None:
-        """What reads rewrites besides the rules: the judge of labels, Evol-Instruct's equality judge, both, none."""
-        if self.config.method != EVOL_INSTRUCT:
-            return partial(judge, self.optim) if labels else None
-
-        async def both(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
-            equals = asyncio.ensure_future(equal(self.optim, cases))
-            findings = await judge(self.optim, cases) if labels else dict.fromkeys(cases, Finding(()))
-            return with_equality(findings, await equals)
-
-        return both
+# --- The run around it -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Learned:
-    """The methods that the final run draws from, best first, and every method that was measured on the way."""
-
-    methods: Sequence[Method]
-    history: Sequence[Candidate] = ()
-
-
-async def find_methods(ctx: RunContext, seeds: SeedSet) -> Learned:
-    """The methods that `--method` asks for: learned, the six operations, or read from a file."""
-    config = ctx.config
-    if config.method != "auto" or config.max_steps == 0:
-        return Learned(methods_at_hand(config))
-    if config.max_steps > MOST_STEPS:
-        log.warning("more than %d steps tend to over-optimize the method (see the paper)", MOST_STEPS)
-    train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
-    return await learn_method(ctx, seeds.get(train_ids), seeds.get(dev_ids))
-
-
-def methods_at_hand(config: RunConfig) -> Sequence[Method]:
-    """The methods that nothing has to be learned for; of a learned one, what learning starts from."""
-    if config.method == EVOL_INSTRUCT:
-        return six_operations()
-    return [initial_method() if config.method == "auto" else method_from_file(Path(config.method))]
-
-
-async def run(ctx: RunContext, seeds: SeedSet, folder: Folder, rows: RowStore, started: float) -> FinishedRun:
-    """The whole job once the seeds are there, from learning to files; `rows` is where rows wait for the end."""
-    config = ctx.config
-    learned = await find_methods(ctx, seeds)
-    tried = ((candidate, complexity_score(candidate.score.outcomes)) for candidate in learned.history)
-    folder.write_lines("methods.jsonl", (method_record(candidate, complexity) for candidate, complexity in tried))
-    if config.method != EVOL_INSTRUCT:
-        folder.write("best_method.txt", learned.methods[0].text + "\n")
-
-    finished = await generate(ctx, seeds, learned.methods, rows, folder)
-    columns, each, counts = EVOLVED | seeds.columns, ctx.display.each, finished.counts
-    kept = counts.by_reason("evolved").total()
-    evolved = each("writing: rows", result_records(finished.evolved(), columns), kept)
-    lost = each("writing: rejects", finished.rejected(), counts.rows.total() - kept)
-    if config.in_partitions:
-        write_parts(store_of(config.on_store(folder.result)), evolved, columns)
-        write_parts(store_of(config.on_store(folder.path / "rejects")), lost, REJECTED)
-    else:
-        write_rows(folder.result, evolved, columns, through_link=True)
-        folder.write_lines("rejects.jsonl", lost)
+async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -> Ran:
+    """Learn, unless the methods are at hand; evolve and answer all rows, which wait in `rows`; write the result."""
+    config, learned = ctx.config, Learned(methods_at_hand(ctx.config.method))
+    if config.learns:
+        train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+        learned = await learn_method(ctx, seeds.get(train_ids), seeds.get(dev_ids))
+    write_methods(folder, learned.methods, learned.history, complexity_score)
+    await generate(ctx, seeds, learned.methods, rows, folder)
     if config.tag:
-        folder.write("tags.json", await tag_samples(ctx, rows))
-    summary = summarize(finished.counts, learned.methods, learned.history, ctx.ledger, time.monotonic() - started)
-    folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
-    return FinishedRun(config, folder, finished, columns, learned.methods, learned.history, summary)
+        folder.write("tags.json", await tag_samples(ctx.optim, rows, config))
+    return write_result(ctx, folder, rows, seeds.columns, learned.methods, learned.history)
 
 
-async def tag_samples(ctx: RunContext, rows: RowStore) -> str:
-    """Complexity and diversity of samples of seeds and of evolved rows, tagged together, as JSON."""
-    from analyzer.tag import sample_ids, tag
-    from utils.text.measures.tags import TagComparison
-
-    size, seed = ctx.config.tag_size, ctx.config.seed
-    kinds = {key: kind for key, (kind, _) in rows.items() if kind != "set_aside"}
-    # A seed counts once, however many generations of it are rows.
-    drawn = sample_ids((key for key in kinds if key % max(1, ctx.config.generations) == 0), size, seed)
-    texts = [rows.get(key)[1]["seed_instruction"] for key in drawn]
-    # As many rows as seeds: diversity falls as a sample grows.
-    evolved = sample_ids((key for key, kind in kinds.items() if kind == "evolved"), len(drawn), seed)
-    tagged = await tag(ctx.optim, [*texts, *(rows.get(key)[1]["instruction"] for key in evolved)])
-    return TagComparison.of(tagged[: len(drawn)], tagged[len(drawn) :]).model_dump_json(indent=2) + "\n"
-
-
-@asynccontextmanager
-async def open_context(config: RunConfig, folder: RunFolder, ledger: Ledger) -> AsyncIterator[RunContext]:
-    """The LLMs of a run, closed in the end; where the budget ends it, calls under way come home first."""
-    evol, optim = open_llms(config, folder.journal, ledger)
-    try:
-        yield RunContext(evol, optim, config, ledger, Display(ledger, config.quiet))
-    except BudgetReached:
-        await asyncio.gather(evol.drain(), optim.drain())
-        raise
-    finally:
-        await close_llms(evol, optim)
-
-
-async def explored(ctx: RunContext, folder: RunFolder) -> list[SeedSource]:
-    """Seeds from exploring the domains of `--explore`; the trees are kept, so that they can be deepened later."""
-    from generator.explore import ExploreOptions, explore
-    from generator.explore_tree import render, seed_records, tree_from_json, tree_to_json
-
-    config = ctx.config
-    options = ExploreOptions(config.explore_depth, config.explore_breadth, config.explore_samples, config.max_overlap)
-    known = [tree_from_json(line, str(folder.path / TREES)) for line in folder.read_lines(TREES)]
-    trees = await explore(ctx.optim, config.explore, options, known)
-    others = [tree for tree in known if tree.domain not in {tree.domain for tree in trees}]
-    folder.write(TREES, "".join(tree_to_json(tree) + "\n" for tree in (*trees, *others)))
-    for tree in trees:
-        say(render(tree))
-    folder.write_lines("seeds.jsonl", seed_records(trees))
-    if not any(seed_records(trees)):
-        raise EndpointError("exploring brought no instructions; see run.log, then run again")
-    return [SeedSource(str(folder.path / "seeds.jsonl"))]
-
-
-def on_cluster(config: RunConfig) -> AbstractContextManager:
-    """The Ray cluster that the final run is for, connected to before anything costs."""
-    if config.engine == "local":
-        return nullcontext()
-    from generator.scale_out import connected
-
-    return connected(config.ray_address)
-
-
-async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, spent: Ledger) -> str:
-    """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
-    from utils.outputs.comparison import Compared, comparison_text, write_comparison
-    from utils.text.measures.run import measure_run
-
-    compared = []
-    for number, of_one in enumerate(each_method(config), start=1):
-        place = folder.below(f"compare/{number}", config.result.suffix)
-        async with open_context(of_one, folder, spent.remaining()) as ctx:
-            with RowStore(scratch / "compared.sqlite") as rows:
-                ran = await run(ctx, seeds, place, rows, time.monotonic())
-                each = ctx.display.each
-                records = (record for _, record in each("measuring: rows", rows.items(), len(rows)))
-                measures = measure_run(records, each=each)
-        spent.add(ctx.ledger)
-        compared.append(Compared(method=of_one.method, summary=ran.summary, measures=measures))
-    folder.write("compare.json", write_comparison(compared))
-    return comparison_text(compared)
-
-
-async def work(
-    config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path
-) -> tuple[str, Summary | None]:
-    """The job of the command: find seeds if there are none yet, then run, or compare several runs."""
-    started, ledger = time.monotonic(), Ledger(config.max_calls, config.max_cost)
+async def work(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:
+    """All that the flags ask for, under one budget: explore if there are no seeds yet; one run, or several compared."""
+    ledger = Ledger(config.max_calls, config.max_cost)
     if seeds is None:
-        async with open_context(config, folder, ledger) as ctx:
-            seeds = load_seeds(await explored(ctx, folder), scratch / "seeds.sqlite")
-    with seeds, on_cluster(config):
-        check(config, seeds)
+        seeds = await explored_seeds(config, folder, ledger, scratch / "seeds.sqlite")
+    with seeds, cluster_of(config):
         if config.compare:
-            return await compare_methods(config, seeds, folder, scratch, ledger), None
-        async with open_context(config, folder, ledger) as ctx:
+            return await compare_methods(config, seeds, folder, scratch, ledger)
+        async with open_context(config, folder.journal, ledger) as ctx:
             with RowStore(scratch / "rows.sqlite") as rows:
-                ran = await run(ctx, seeds, folder, rows, started)
-                await write_outputs(ran, ctx.display.each)
-    text = as_text(ran.summary, ran.history, config)
-    changed = changes(folder.former_summary, ran.summary)
-    return f"{text}\n{changed}" if changed else text, ran.summary
+                ran = await run(ctx, seeds, rows, folder)
+                await write_outputs(config, folder, ran, ctx.display.each)
+    return told(ran.summary, ran.history, config, folder.former_summary)
 
 
-def plan(config: RunConfig, seeds: SeedSet | None) -> str:
-    """What this run will ask for and cost, as far as that can be known before it; of a comparison, all its runs."""
-    if seeds is None:
-        size = explored_size(config)
-    else:
-        size = seed_size(seeds.get(seeds.ids[:TEST_RUN_ROWS]) if config.test_run else seeds)
-    history = journal_history(config.run_folder / JOURNAL)
-    lines = []
-    for of_one in each_method(config):
-        of_run = Planner(of_one, size, methods_at_hand(of_one), history).stages()
-        lines += (
-            [replace(line, title=f"{of_one.method}: {line.title}") for line in of_run] if config.compare else of_run
-        )
-    return plan_text(lines, config, history)
-
-
-def each_method(config: RunConfig) -> list[RunConfig]:
-    """The run of every method of `--compare`, which explores only once; without it, the one run."""
-    runs = [config.model_copy(update={"method": name, "compare": ()}) for name in config.compare]
-    return [run.model_copy(update={"explore": ()}) if number else run for number, run in enumerate(runs)] or [config]
-
-
-def check(config: RunConfig, seeds: SeedSet) -> None:
-    """Say before anything costs that there are too few seeds, or no such method file."""
-    for of_one in each_method(config):
-        methods_at_hand(of_one)
-        if of_one.method == "auto" and config.max_steps:
-            split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, ledger: Ledger) -> Told:
+    """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
+    compared = []
+    for number, of_one in enumerate(config.runs(), start=1):
+        async with open_context(of_one, folder.journal, ledger.remaining()) as ctx:
+            with RowStore(scratch / "compared.sqlite") as rows:
+                ran = await run(ctx, seeds, rows, folder.below(f"compare/{number}", config.result.suffix))
+                compared.append(Compared.of(of_one.method, ran, ctx.display.each))
+        ledger.add(ctx.ledger)
+    return Told(write_comparison(folder, compared))
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code (utils/errors.py)."""
-    return run_command(argv, Job(check, plan, work))
+    with open_command(argv) as command:
+        config, seeds = command.read()
+        at_hand = [methods_at_hand(of_one.method) for of_one in config.runs()]
+        if config.plan:
+            per_call = PerCall(GROUP_SIZE, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL)
+            command.say_plan(plan_of(config, seeds and seeds.of_run(config), at_hand, per_call))
+        else:
+            folder = command.open_folder()
+            command.end(folder, command.wait(folder, work(config, seeds, folder, command.scratch)))
+    return command.exit_code
 
 
 if __name__ == "__main__":

@@ -1,11 +1,29 @@
-"""Analyzer: trajectories become feedback on a method, and findings on single rewrites (paper, section 3.2).
+"""Analyzer: trajectories become feedback on a method, and findings on single rewrites (paper, section 3.2)."""
 
-The tagger (`analyzer.tag`) is imported by those that need it.
-"""
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from analyzer.analyze import analyze
 from analyzer.compare import compare
-from analyzer.equal import equal
+from analyzer.equal import equal, with_equality
 from analyzer.judge import judge
+from utils.llm import LLM
+from utils.schema import Finding, Trajectory
 
-__all__ = ["analyze", "compare", "equal", "judge"]
+__all__ = ["analyze", "compare", "equal", "judge", "judges"]
+
+
+def judges(
+    llm: LLM, labels: bool, equality: bool
+) -> Callable[[Mapping[int, Trajectory]], Awaitable[dict[int, Finding]]] | None:
+    """Choose what reads rewrites besides the rules: the judge of labels, Evol-Instruct's of equality, both or none."""
+    if not equality:
+        return partial(judge, llm) if labels else None
+
+    async def both(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
+        equals = asyncio.ensure_future(equal(llm, cases))
+        findings = await judge(llm, cases) if labels else dict.fromkeys(cases, Finding(()))
+        return with_equality(findings, await equals)
+
+    return both

@@ -10,18 +10,16 @@ from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.llm.replies import read_feedback
 from utils.prompts import fill, user
-from utils.schema import Feedback, Finding, Message, Method, Trajectory
+from utils.schema import Case, Feedback, Message, Method
 
 log = logging.getLogger(__name__)
 
-Case = tuple[int, tuple[Trajectory, Finding | None]]
+NumberedCase = tuple[int, Case]
 Told = tuple[tuple[Message, ...], str]  # a question and its reply
 
 
-async def analyze(
-    llm: LLM, method: Method, cases: Sequence[tuple[Trajectory, Finding | None]], draw: int
-) -> Feedback | None:
-    """The LLM's feedback on `method`, from its trajectories and what was found in them.
+async def analyze(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> Feedback | None:
+    """Ask for feedback on `method`, from its trajectories and what was found in them.
 
     The transcript goes on to the Optimizer, so that it sees the very cases. None where no reply came.
     """
@@ -36,7 +34,7 @@ async def analyze(
     return Feedback(tuple(chain.from_iterable(failed_cases)), "\n\n".join(texts), transcript)
 
 
-async def _ask(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> list[Told]:
+async def _ask(llm: LLM, method: Method, cases: Sequence[NumberedCase], draw: int) -> list[Told]:
     """The question about all cases and its reply; of what the server refuses, those of halves, down to single cases."""
     blocks = joined(
         trajectory_block(case_id, trajectory, describe(trajectory, finding)) for case_id, (trajectory, finding) in cases

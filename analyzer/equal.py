@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from analyzer.asking import ask_about
 from analyzer.cases import joined, rewrite_block
 from utils.llm import LLM
 from utils.llm.replies import read_equality
 from utils.prompts import fill, user
-from utils.schema import Completion, Trajectory
+from utils.schema import EQUAL, UNJUDGED, Completion, Finding, Trajectory
 
 
 async def equal(llm: LLM, cases: Mapping[int, Trajectory]) -> dict[int, bool]:
@@ -22,3 +23,14 @@ async def equal(llm: LLM, cases: Mapping[int, Trajectory]) -> dict[int, bool]:
 
     equals, _ = await ask_about(cases, ask, read_equality, tries=1)
     return equals
+
+
+def with_equality(findings: Mapping[int, Finding], equals: Mapping[int, bool]) -> dict[int, Finding]:
+    """Findings with the equality judge's label before their own; unscored where that judge could not tell."""
+    return {case_id: _with_equality(finding, equals.get(case_id)) for case_id, finding in findings.items()}
+
+
+def _with_equality(finding: Finding, is_equal: bool | None) -> Finding:
+    if is_equal is None:
+        return UNJUDGED
+    return replace(finding, labels=(EQUAL, *(finding.labels or ()))) if is_equal else finding

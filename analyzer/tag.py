@@ -15,12 +15,15 @@ from pydantic import BeforeValidator
 from analyzer.asking import ask_about
 from analyzer.cases import joined, shown
 from utils.concurrency import gather_or_cancel
+from utils.config import RunConfig
+from utils.files.row_store import RowStore
 from utils.llm import LLM
 from utils.llm.replies.cases import Case, read_cases
 from utils.prompts import case_block, fill, user
+from utils.rows.records import StoredRow, stored_rows
 from utils.schema import Completion
 from utils.text.measures.sample import rank
-from utils.text.measures.tags import Tags, fold, merge_similar
+from utils.text.measures.tags import TagComparison, Tags, fold, merge_similar
 
 GROUP = 10
 MOST = 30  # tags that one instruction can bear; a reply with more has run away
@@ -44,6 +47,20 @@ def sample_ids(ids: Iterable[int], size: int, seed: int) -> list[int]:
     same rows, and their figures differ for what was done to them.
     """
     return sorted(nsmallest(size, ids, key=lambda row_id: (rank(f"{seed}:tag:{row_id}"), row_id)))
+
+
+async def tag_samples(llm: LLM, rows: RowStore, config: RunConfig) -> str:
+    """Tag samples of seeds and of evolved rows together: their complexity and diversity, as JSON."""
+    outcomes = {key: row.outcome for key, row in stored_rows(rows) if row.outcome != "set_aside"}
+    # A seed counts once, however many generations of it are rows.
+    of_seeds = (key for key in outcomes if key % max(1, config.generations) == 0)
+    drawn = sample_ids(of_seeds, config.tag_size, config.seed)
+    # As many rows as seeds: diversity falls as a sample grows.
+    of_rows = (key for key, outcome in outcomes.items() if outcome == "evolved")
+    evolved = sample_ids(of_rows, len(drawn), config.seed)
+    seeds = [StoredRow(*rows.get(key)).record["seed_instruction"] for key in drawn]
+    tagged = await tag(llm, [*seeds, *(StoredRow(*rows.get(key)).record["instruction"] for key in evolved)])
+    return TagComparison.of(tagged[: len(drawn)], tagged[len(drawn) :]).model_dump_json(indent=2) + "\n"
 
 
 async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:

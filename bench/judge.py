@@ -23,15 +23,15 @@ from analyzer import judge
 from bench.harness import table
 from evolver import evolve, initial_method
 from utils.concurrency import gather_or_cancel
-from utils.config import LLMConfig
 from utils.llm import JournaledLLM, OpenAIEndpoint
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger
 from utils.llm.limits import Gate, Window
 from utils.llm.replies import read_comparison
+from utils.llm_config import LLMConfig
 from utils.prompts import case_block, fill, user
 from utils.schema import Method, SeedInstruction, Trajectory
-from validator import first_rewrite_rule
+from validator.rules import first_rewrite_rule
 
 BAD = Method(
     "Step 1: Under #Plan#, choose three adjectives.\nStep 2: Insert the three adjectives into the instruction, change "

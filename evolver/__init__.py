@@ -1,16 +1,18 @@
 """Evolver: one instruction and the chosen methods become a trajectory (paper, section 3.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 
 from evolver.operations import operation, six_operations
+from utils.config import EVOL_INSTRUCT
 from utils.errors import ConfigError
 from utils.llm import LLM
 from utils.llm.replies import read_rewrite
 from utils.prompts import fill, indented, shown_context, template, user
-from utils.schema import Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
+from utils.schema import BREADTH, Completion, Method, Rewrite, SeedInstruction, Trajectory, Verdict, failed, unscored
 
-__all__ = ["CheckRewrite", "Choose", "evolve", "initial_method", "method_from_file", "operation", "six_operations"]
+__all__ = ["CheckRewrite", "Choose", "drawn_from", "evolve", "initial_method", "methods_at_hand", "six_operations"]
 
 LONGEST_METHOD = 100_000  # characters
 Choose = Callable[[SeedInstruction, int], Method]  # which method rewrites this seed in this round (from 1)
@@ -34,6 +36,26 @@ def method_from_file(path: Path) -> Method:
     if not text:
         raise ConfigError(f"--method: {path} is empty; give auto or the path of a method file")
     return Method(text, origin="file")
+
+
+def methods_at_hand(name: str) -> Sequence[Method]:
+    """The methods that `--method` names and that need not be learned; of `auto`, what learning starts from.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    if name == EVOL_INSTRUCT:
+        return six_operations()
+    return [initial_method() if name == "auto" else method_from_file(Path(name))]
+
+
+def drawn_from(methods: Sequence[Method], seed: int, breadth: float) -> Choose:
+    """Draw one of `methods` for each row and round, by `seed` and their numbers alone; for a share, `breadth`."""
+
+    def choose(row: SeedInstruction, number: int) -> Method:
+        random = Random(f"{seed}:{row.id}:{number}")
+        return operation(BREADTH) if random.random() < breadth else random.choice(methods)
+
+    return choose
 
 
 async def evolve(

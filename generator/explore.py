@@ -11,13 +11,34 @@ written for, go side by side. What comes out depends on the replies alone, not o
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
+from pathlib import Path as FilePath
 
 from generator.explore_replies import read_instructions, read_subtasks
-from generator.explore_tree import DomainTree, Path, TaskNode, new_tree, one_line, shown_path, walk
+from generator.explore_tree import (
+    DomainTree,
+    Path,
+    TaskNode,
+    new_tree,
+    one_line,
+    render,
+    seed_records,
+    shown_path,
+    tree_from_json,
+    tree_to_json,
+    walk,
+)
 from utils.concurrency import gather_or_cancel
+from utils.config import RunConfig
+from utils.errors import EndpointError
 from utils.llm import LLM
+from utils.llm.ledger import Ledger
+from utils.process.streams import say
 from utils.prompts import INDENT, fill, user
+from utils.run.context import open_context
+from utils.run.run_folder import RunFolder
+from utils.seeds import SeedSet, SeedSource, load_seeds
 
+TREES, SEEDS = "explored.jsonl", "seeds.jsonl"  # in the run folder
 SUBTASKS_PER_CALL = 4  # M: half a level, so that the other half is found knowing what lies below the first
 INSTRUCTIONS_PER_CALL = 10
 PATIENCE = 2  # calls in a row that bring nothing new, after which a task is not asked about any more
@@ -40,6 +61,25 @@ class ExploreOptions:
     def breadth_at(self, level: int) -> int:
         """How many sub-tasks a task has that lies `level` steps below the domain."""
         return self.breadth[min(level, len(self.breadth) - 1)] if level < self.depth else 0
+
+
+async def explored_seeds(config: RunConfig, folder: RunFolder, ledger: Ledger, path: FilePath) -> SeedSet:
+    """Explore the domains of `--explore`; returns the seeds that came of it, in a store at `path`.
+
+    The trees are kept in the run folder, so that they can be deepened later. Raises EndpointError where nothing came.
+    """
+    options = ExploreOptions(config.explore_depth, config.explore_breadth, config.explore_samples, config.max_overlap)
+    known = [tree_from_json(line, str(folder.path / TREES)) for line in folder.read_lines(TREES)]
+    async with open_context(config, folder.journal, ledger) as ctx:
+        trees = await explore(ctx.optim, config.explore, options, known)
+    others = [tree for tree in known if tree.domain not in {tree.domain for tree in trees}]
+    folder.write(TREES, "".join(tree_to_json(tree) + "\n" for tree in (*trees, *others)))
+    for tree in trees:
+        say(render(tree))
+    folder.write_lines(SEEDS, seed_records(trees))
+    if not any(seed_records(trees)):
+        raise EndpointError("exploring brought no instructions; see run.log, then run again")
+    return load_seeds([SeedSource(str(folder.path / SEEDS))], path)
 
 
 async def explore(

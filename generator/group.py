@@ -13,6 +13,7 @@ from utils.concurrency import gather_or_cancel
 from utils.schema import Answer, Finding, RowOutcome, SeedInstruction, Trajectory, Verdict
 
 GROUP_SIZE = 10
+Groups = Iterable[Sequence[SeedInstruction]]
 
 
 @dataclass(frozen=True, slots=True)

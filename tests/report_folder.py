@@ -11,7 +11,7 @@ from tests.builders import score
 from utils.config import RunConfig
 from utils.files.writing import dumps, write_rows
 from utils.outputs.report import write_report
-from utils.rows.records import EVOLVED, method_record
+from utils.rows.records import EVOLVED, StoredRow, method_record
 from utils.rows.summary import CallKindSummary, Summary
 from utils.schema import Candidate, EvolvedRow, Method, Reject, Rewrite
 from utils.text.measures.run import measure_run
@@ -47,12 +47,13 @@ def evolved(row_id: int, *stages: str, seed: str = "", **fields: Any) -> dict[st
 
 def rejected(row_id: int, reason: str, **fields: Any) -> dict[str, Any]:
     """A record of the rejects."""
-    row = Reject(row_id, f"Name river {row_id}.", None, None, None, reason, 1, 2)
+    fields = {"outcome": "unavailable" if reason == "unavailable" else "eliminated"} | fields
+    row = Reject(row_id, f"Name river {row_id}.", None, None, None, reason, "eliminated", 1, 2)
     return asdict(replace(row, **fields))
 
 
 def set_aside(row_id: int, reason: str) -> dict[str, Any]:
-    return rejected(row_id, reason, generation=0, attempts=0)
+    return rejected(row_id, reason, outcome="set_aside", generation=0, attempts=0)
 
 
 def candidate(step: int, draw: int, text: str, outcomes: str, **fields: Any) -> Candidate:
@@ -109,9 +110,7 @@ def make_folder(
     (folder.path / "config.json").write_text(dumps({"settings": {}, "flags": config.model_dump(mode="json")}))
     (folder.path / "summary.json").write_text(summary(result, rejects, history).model_dump_json())
     if measured:
-        kinds = [["evolved", row] for row in result] + [
-            ["eliminated" if row["attempts"] else "set_aside", row] for row in rejects
-        ]
+        kinds = [StoredRow("evolved", row) for row in result] + [StoredRow(row["outcome"], row) for row in rejects]
         measures = measure_run(sorted(kinds, key=lambda entry: entry[1]["id"]), lambda language: None)
         (folder.path / "measures.json").write_text(measures.model_dump_json())
     return folder

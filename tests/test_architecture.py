@@ -36,6 +36,24 @@ def test_only_main_knows_several_roles():
     assert imported(PROJECT / "main.py") >= ROLES
 
 
+# Each room may import itself and those before it; "" is the ground, the files that lie flat in utils.
+ROOMS = ["", "process", "files", "llm", "rows", "seeds", "text", "run", "outputs", "command"]
+
+
+def room_of(parts: tuple[str, ...]) -> str:
+    """The room of a module or of a file, by what follows `utils`."""
+    return parts[0] if parts and (PROJECT / "utils" / parts[0]).is_dir() else ""
+
+
+def test_a_room_of_utils_imports_only_rooms_before_it():
+    assert {path.name for path in (PROJECT / "utils").iterdir() if any(path.glob("*.py"))} == {*ROOMS} - {""}
+    for path in (PROJECT / "utils").rglob("*.py"):
+        own = ROOMS.index(room_of(path.relative_to(PROJECT / "utils").parts[:-1]))
+        modules = [node.module or "" for node in nodes(path) if isinstance(node, ast.ImportFrom)]
+        used = {room_of(tuple(name.split(".")[1:])) for name in modules if name.split(".")[0] == "utils"}
+        assert {room for room in used if ROOMS.index(room) > own} == set(), path
+
+
 def test_every_prompt_is_used():
     texts = {
         node.value.removesuffix("/").rpartition("/")[2]
@@ -54,3 +72,10 @@ def test_help_loads_nothing_heavy():
     loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "utils.config" in loaded
     assert not HEAVY & loaded
+
+
+def test_the_configuration_loads_no_database():
+    code = "import sys, utils.config; print(*(name for name in sys.modules if name.startswith(('sqlite3', 'utils'))))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "utils.schema" in ran.stdout.split()
+    assert "sqlite3" not in ran.stdout.split()

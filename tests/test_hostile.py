@@ -15,12 +15,12 @@ import pytest
 from tests.command import OFFLINE, PROJECT, SEEDS, SMALL, failed, finish, run, served, start
 from tests.fakes import HANG, MisbehavingServer, refused
 from tests.offline_server import offline_reply
+from utils.command.arguments import BY_MAIN_SH, parse_arguments, wants_json
+from utils.command.command import Job, run_command
 from utils.errors import DataError
 from utils.files.writing import replacing
 from utils.outputs.writing import check_apart
 from utils.process.scratch import scratch_folder
-from utils.run.arguments import BY_MAIN_SH, parse_arguments, wants_json
-from utils.run.command import Job, run_command
 
 ACTING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u2066 a\rb\nforged: line\u2028forged\x85forged \x7f"

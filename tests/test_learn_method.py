@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from main import Learned, RunContext, generate, learn_method
+from main import generate, learn_method
 from tests.builders import rate, seeds
 from tests.command import SEEDS
 from tests.fakes import Asked, ScriptedLLM
+from utils.command.arguments import parse_arguments
 from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.llm import JournaledLLM
@@ -20,10 +21,10 @@ from utils.llm.ledger import Ledger
 from utils.llm.offline import OfflineEndpoint
 from utils.llm.offline.reading import dice, read_cases
 from utils.rows.records import evolved_records, rejected_records
-from utils.run.arguments import parse_arguments
+from utils.run.context import RunContext
 from utils.run.display import Display
 from utils.run.run_folder import Folder
-from utils.schema import Completion, Method, Request
+from utils.schema import Completion, Learned, Method, Request
 from utils.seeds import SeedSource, load_seeds, split_seeds
 
 TRAIN, DEV = seeds(14)[:4], seeds(14)[4:]
@@ -44,7 +45,7 @@ def named(method: Method) -> str:
     return found.group() if found else method.origin
 
 
-def kit_of(evol, optim, config: RunConfig, ledger: Ledger) -> RunContext:
+def context_of(evol, optim, config: RunConfig, ledger: Ledger) -> RunContext:
     return RunContext(evol, optim, config, ledger, Display(ledger, quiet=True))
 
 
@@ -103,7 +104,7 @@ class World:
 
     def learn(self, *flags: str) -> Learned:
         config = parse_arguments(["--offline", "--loop", "2", "--candidate-size", "2", "--max-steps", "1", *flags])
-        return asyncio.run(learn_method(kit_of(self.llm, self.llm, config, Ledger()), TRAIN, DEV))  # type: ignore[arg-type]
+        return asyncio.run(learn_method(context_of(self.llm, self.llm, config, Ledger()), TRAIN, DEV))  # type: ignore[arg-type]
 
     def rows_of(self, name: str) -> set[str]:
         """The seeds that the method of this name was asked to rewrite."""
@@ -257,7 +258,7 @@ async def whole_run(config: RunConfig, salt: str, folder) -> tuple[Learned, list
     llm_config = config.evol_llm_config
     ledger, journal = Ledger(), Journal(None)
     llms = [JournaledLLM(Late(salt), llm_config, journal, ledger, config.seed) for _ in range(2)]
-    ctx = kit_of(*llms, config, ledger)
+    ctx = context_of(*llms, config, ledger)
     with (
         load_seeds([SeedSource(str(SEEDS))], folder / f"{salt}.seeds") as loaded,
         RowStore(folder / f"{salt}.rows") as rows,

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from subprocess import Popen
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,12 +29,23 @@ from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.files.storage import ObjectStore
 from utils.files.writing import parquet_bytes, parquet_rows
-from utils.llm import Recorder
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger
 from utils.process.each import in_silence
-from utils.rows.records import outcome_record
-from utils.schema import PASSED, Answer, Message, Request, Rewrite, RowOutcome, Sampling, SeedInstruction, Trajectory
+from utils.rows.records import stored_row
+from utils.run.context import RunContext
+from utils.schema import (
+    PASSED,
+    Answer,
+    Message,
+    Method,
+    Request,
+    Rewrite,
+    RowOutcome,
+    Sampling,
+    SeedInstruction,
+    Trajectory,
+)
 from utils.text.near_duplicates import eliminate_near_duplicates
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
@@ -43,7 +55,7 @@ from ray import cloudpickle
 from ray.cluster_utils import Cluster as Machines
 from ray.data import DataContext
 
-from generator.scale_out import near_copies
+from generator.scale_out import near_duplicates
 
 ROWS = 200
 LIMIT = 300.0  # seconds; on a busy machine Ray takes many times what it needs
@@ -287,30 +299,25 @@ def test_what_one_engine_has_begun_the_other_ends(machines, local, seeds, tmp_pa
 POISON, SLEEPY = "Name 9 rivers.", "Name 27 rivers."
 
 
-def record_of(seed: SeedInstruction, text: str) -> list:
-    """The record of a seed that became `text`."""
+def outcome_of(seed: SeedInstruction, text: str) -> RowOutcome:
+    """A seed that became `text`."""
     trajectory = Trajectory(seed, (Rewrite(text, "m"),))
-    return outcome_record(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a")), "m")
+    return RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a"))
 
 
-def worker_of(slept: Path) -> engine.GroupWorker:
+def work_of(opened: Path, slept: Path) -> Callable:
     """Work that kills its process at one row, and blocks it at another the first time."""
 
-    async def evolve(group):
+    async def evolve(ctx, group):
+        opened.touch()
         if any(seed.text == POISON for seed in group):
             os._exit(1)
         if any(seed.text == SLEEPY for seed in group) and not slept.exists():
             slept.touch()
             time.sleep(1000)
-        rows = []
-        for seed in group:
-            rows.append((seed.id, record_of(seed, f"{seed.text} Why?")))
-        return rows
+        return [outcome_of(seed, f"{seed.text} Why?") for seed in group]
 
-    async def drain():
-        """Nothing is under way."""
-
-    return engine.GroupWorker(evolve, drain)
+    return evolve
 
 
 @pytest.fixture
@@ -329,17 +336,15 @@ def evolved(
         told: Counter[str] = Counter()
         slept = tmp_path / "slept"
 
-        def build(config: RunConfig, journal: Recorder, ledger: Ledger) -> engine.GroupWorker:
-            opened.touch()
-            return worker_of(slept)
-
         def done(rows: int, lost: int) -> None:
             told.update(rows=rows, lost=lost)
 
         config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
-        final_run = engine.FinalRun(config, build, ["m"], Ledger(), done)
+        llm = SimpleNamespace(model="m")
+        ctx = RunContext(llm, llm, config, Ledger(), SimpleNamespace(done=done))  # type: ignore[arg-type]
+        final_run = engine.FinalRun(ctx, work_of(opened, slept), [Method("m", "file")])
         with RowStore(tmp_path / "rows") as rows, engine.connected(machines.address):
-            running = engine.evolve_on_ray(seeds, final_run, str(tmp_path / "x.run"), rows)
+            running = engine.evolve_on_ray(seeds, final_run, rows, tmp_path / "x.run")
             asyncio.run(asyncio.wait_for(running, LIMIT))
             return told, dict(rows.items())
 
@@ -370,8 +375,8 @@ WORDS = [f"word{number}" for number in range(40)]
 
 
 def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(machines, tmp_path, monkeypatch):
-    monkeypatch.setattr(near_copies, "ON_DRIVER", 0)
-    monkeypatch.setattr(near_copies, "IN_A_SHARD", 7)
+    monkeypatch.setattr(near_duplicates, "ON_DRIVER", 0)
+    monkeypatch.setattr(near_duplicates, "IN_A_SHARD", 7)
     random = Random(12)
     contexts = ((), (Message("system", "Be brief."),))
     seeds = [
@@ -384,7 +389,9 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
     ]
     with RowStore(tmp_path / "one") as one, RowStore(tmp_path / "other") as other:
         for rows in (one, other):
-            rows.put_many((seed.id, record_of(seed, text)) for seed, text in zip(seeds, new, strict=True))
+            rows.put_many(
+                (seed.id, stored_row(outcome_of(seed, text), "m")) for seed, text in zip(seeds, new, strict=True)
+            )
         eliminate_near_duplicates(one, seeds, 0.7)
         with engine.connected(machines.address):
             asyncio.run(engine.eliminate_near_duplicates_in_shards(other, seeds, 0.7, in_silence))

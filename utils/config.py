@@ -1,153 +1,41 @@
-"""Flags in, RunConfig out: the edge where everything that a user types is checked.
+"""RunConfig: all flags, checked, and what follows from them.
 
-argparse knows the names, pydantic the values. Settings that change what comes out are told apart from
-those that only change how fast or how loud (`RunConfig.determining`).
+What is known of a flag stands at its field: type, bounds, default, group, metavar, help, and whether it changes what
+comes out or only how (`RunConfig.determining`). The parser and docs/flags.md are made of that.
 """
 
-import json
-import os
+from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from utils.errors import EndpointError
-from utils.schema import Sampling, as_extra
+from utils.llm_config import DEEPSEEK_KEY, LLM_HOW_NOT_WHAT, LLMConfig, marked
 from utils.urls import holds_password, holds_secret_field, is_url
 
 EVOL_INSTRUCT = "evol-instruct"
-DEEPSEEK_URL = "https://api.deepseek.com"
-DEEPSEEK_MODEL = "deepseek-flash"
-DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
 SUFFIXES = (".json", ".jsonl", ".parquet")
-
-# How each kind of call samples unless the llm-config says otherwise: evolving, answering and judging are
-# greedy, analyzing and optimizing sample (paper, section 4.1).
-GREEDY = Sampling(temperature=0.0)
-CREATIVE = Sampling(temperature=0.6, top_p=0.95)
-SAMPLING_BY_KIND = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE}
+EXTRA = "extra."
+KNOWN_KEYS = ", ".join(f"{EXTRA}NAME" if name == "extra" else name for name in LLMConfig.model_fields)
 
 
-ONE_URL = r"https?://[^\s/?#@,]+([/?#][^\s,]*)?"
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What the help says of a flag; its default is added there. `how` marks one that does not change what comes out."""
+
+    group: str
+    metavar: str
+    help: str
+    how: bool = False
 
 
-def _no_key(name: str) -> str:
-    if len(name) >= 12 and "_" not in name and any(map(str.isdigit, name)) and name not in os.environ:
-        raise ValueError("a key in the place of its variable's name")
-    return name
+Names = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
 def _url_holds_secret(path: str) -> bool:
     return is_url(path) and holds_secret_field(path)
-
-
-def _without_key(urls: str) -> str:
-    if holds_secret_field(urls):
-        raise ValueError("a URL with a key")
-    return urls
-
-
-class LLMConfig(BaseModel):
-    """One of the two `--*-llm-config` flags."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    model: Annotated[str, Field(min_length=1)] = DEEPSEEK_MODEL
-    # Given more than once, or with commas: several servers of one model.
-    base_url: Annotated[str, Field(pattern=rf"^{ONE_URL}(,{ONE_URL})*$"), AfterValidator(_without_key)] = DEEPSEEK_URL
-    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_no_key)] | None = None
-    # "none" sends the field not at all, for models that reject it; unset means the default of the kind of call.
-    temperature: Annotated[float, Field(ge=0, le=2)] | Literal["none"] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | Literal["none"] | None = None
-    max_tokens: Annotated[int, Field(gt=0)] | None = None
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    seed: int | None = None
-    timeout: Annotated[float, Field(gt=0)] = 600.0
-    max_retries: Annotated[int, Field(ge=0, le=100)] = 6
-    price_in: Annotated[Decimal, Field(ge=0)] | None = None
-    price_out: Annotated[Decimal, Field(ge=0)] | None = None
-    price_cached: Annotated[Decimal, Field(ge=0)] | None = None
-    rpm: Annotated[float, Field(gt=0)] | None = None
-    tpm: Annotated[float, Field(gt=0)] | None = None
-    outage_minutes: Annotated[float, Field(gt=0)] = 10.0
-    service_tier: Annotated[str, Field(min_length=1)] | None = None
-    # Whatever else a server wants in the body: `extra.NAME=VALUE`, where dots in NAME nest.
-    extra: dict[str, Any] = {}
-
-    @field_validator("base_url")
-    @classmethod
-    def _to_the_endpoint(cls, value: str) -> str:
-        """Without what is appended to it anyway: the whole address of an endpoint is what documentation shows."""
-        return ",".join(map(_without_endpoint, value.split(",")))
-
-    @property
-    def base_urls(self) -> tuple[str, ...]:
-        return tuple(self.base_url.split(","))
-
-    def sampling(self, kind: str) -> Sampling:
-        """The sampling fields of a request of `kind`; what the user has set holds for all kinds."""
-        default = SAMPLING_BY_KIND.get(kind, GREEDY)
-        temperature = default.temperature if self.temperature is None else self.temperature
-        top_p = default.top_p if self.top_p is None else self.top_p
-        return Sampling(
-            None if temperature == "none" else temperature,
-            None if top_p == "none" else top_p,
-            self.max_tokens,
-            self.seed,
-            as_extra(self.extra) if self.extra else None,
-        )
-
-    def of_endpoint(self) -> str:
-        """All that is set about the endpoint and what it is asked, as JSON: a refusal holds only while it is the same.
-
-        What merely says how it is reached, or what it costs, is left out.
-        """
-        settings = self.model_dump(mode="json", exclude=LLM_HOW_REACHED, exclude_defaults=True)
-        return json.dumps({"base_url": self.base_url, **settings}, sort_keys=True)
-
-    def api_key(self) -> str:
-        """The key from the environment; `api_key_env=none` says that the server takes none.
-
-        A server on this machine may need none either. Raises EndpointError where a key is needed and missing,
-        and where the key of DeepSeek would go to somebody else's server.
-        """
-        if self.api_key_env == "none":
-            return "none"
-        name = self.api_key_env or DEEPSEEK_KEY
-        hosts = [urlsplit(base_url).hostname or "" for base_url in self.base_urls]
-        local = all(host in ("localhost", "::1") or host.startswith("127.") for host in hosts)
-        key = os.environ.get(name, "").strip()
-        if self.api_key_env is None and not local and not all(f".{h}".endswith(".deepseek.com") for h in hosts):
-            raise EndpointError(
-                f"which key is for {hosts[0]}? Name its variable: api_key_env=NAME, or api_key_env=none"
-            )
-        if not key and (self.api_key_env or not local):
-            empty = f" ({name} is empty)" if name in os.environ else ""
-            raise EndpointError(f"no API key{empty}: set {name} in the environment or in .env, or try --offline")
-        return key or "none"
-
-    def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
-        """Cost at the prices given, which are per million tokens; 0 without prices."""
-        full, out = self.price_in or Decimal(0), self.price_out or Decimal(0)
-        cached = full if self.price_cached is None else self.price_cached
-        fresh = max(0, input_tokens - cached_tokens)
-        return (fresh * full + cached_tokens * cached + output_tokens * out) / 1_000_000
-
-
-def _without_endpoint(base_url: str) -> str:
-    address = urlsplit(base_url)
-    return urlunsplit(address._replace(path=address.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")))
 
 
 def _test_run(value: Any) -> Any:
@@ -167,64 +55,154 @@ def _by_comma(value: Any) -> Any:
 
 
 class RunConfig(BaseModel):
-    """All flags, checked. Field names are the flags' names; docs/defaults stand in `build_parser`."""
+    """All flags, checked. Field names are the flags' names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    data_path: str | None = None
-    split: str | None = None
-    subset: str | None = None
-    instruction_field: str | None = None
-    response_field: str | None = None
-    input_field: str | None = None
-    turn: Literal["last", "first", "all"] = "last"
-    keep_columns: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_by_comma)] = ()
-    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
-    train_size: Annotated[int, Field(ge=1)] = 20
-    dev_size: Annotated[int, Field(ge=1)] = 50
-    seed: int = 42
-    batch_size: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = 10
-    max_steps: Annotated[int, Field(ge=0)] = 3
-    loop: Annotated[int, Field(ge=1)] = 3
-    candidate_size: Annotated[int, Field(ge=1)] = 5
-    patience: Annotated[int, Field(ge=1)] = 3
-    test_run: Annotated[Literal[0, 1], BeforeValidator(lambda value: int(_test_run(value)))] = 0
-    save_path: str = "evolution_result.json"  # a file or, on a cluster, a URL
-    evol_llm_config: LLMConfig = LLMConfig()
-    optim_llm_config: LLMConfig = LLMConfig()
-    offline: bool = False
-    method: str = "auto"
-    compare: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_by_comma)] = ()
-    methods: Annotated[int, Field(ge=1)] = 1
-    breadth: Annotated[float, Field(ge=0, le=1)] = 0.0
-    keep_generations: bool | None = None
-    max_overlap: Annotated[float, Field(ge=0, le=1)] = 0.7
-    judge: Literal["all", "dev", "off"] = "all"
-    generations: Annotated[int, Field(ge=0)] = 1
-    attempts: Annotated[int, Field(ge=1)] = 2
-    explore: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
-    explore_depth: Annotated[int, Field(ge=1, le=6)] = 2
-    explore_breadth: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_by_comma)] = (8, 6)
-    explore_samples: Annotated[int, Field(ge=1)] = 10
-    engine: Literal["local", "ray"] = "local"
-    ray_address: str | None = None
-    max_calls: Annotated[int, Field(ge=0)] | None = None
-    max_cost: Annotated[Decimal, Field(ge=0)] | None = None
-    min_retention: Annotated[float, Field(ge=0, le=1)] | None = None
-    plan: bool = False
-    replay: Path | None = None
-    export_journal: Path | None = None
-    quiet: bool = False
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["text", "json"] = "text"
-    lang: Literal["en", "ko"] | None = None
-    no_report: bool = False
-    tag: bool = False
-    tag_size: Annotated[int, Field(ge=1)] = 100
-    export: Literal["alpaca", "messages", "sharegpt"] | None = None
-    reasoning: Literal["field", "think", "drop"] | None = None
-    push_to_hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
-    fresh: bool = False
+    data_path: Annotated[
+        str | None,
+        Flag("seeds", "NAME|FILE", "Hub data set; or file, folder, glob, URL: .jsonl .json .csv .tsv .parquet .arrow"),
+    ] = None
+    split: Annotated[str | None, Flag("seeds", "NAME", "split of the data set (train, or the only one)")] = None
+    subset: Annotated[str | None, Flag("seeds", "NAME", "configuration of the data set")] = None
+    instruction_field: Annotated[
+        str | None, Flag("seeds", "COLUMN", "column of the instructions (instruction, or a chat column)")
+    ] = None
+    response_field: Annotated[
+        str | None, Flag("seeds", "COLUMN", "column of reference answers (response, if there is one)")
+    ] = None
+    input_field: Annotated[
+        str | None, Flag("seeds", "COLUMN", "column joined to the instruction (input, if there is one); none: not")
+    ] = None
+    turn: Annotated[
+        Literal["last", "first", "all"],
+        Flag("seeds", "last|first|all", "which user turn of a chat is the seed; last: the last that is answered"),
+    ] = "last"
+    keep_columns: Annotated[
+        Names, BeforeValidator(_by_comma), Flag("seeds", "A,B|all", "columns that go through to the result, as extra")
+    ] = ()
+    encoding: Annotated[
+        Annotated[str, AfterValidator(_known_encoding)] | None,
+        Flag("seeds", "NAME", "of text files that are not UTF-8: cp949, utf-16, …"),
+    ] = None
+    explore: Annotated[
+        tuple[Annotated[str, Field(pattern=r"\S")], ...],
+        Flag("seeds", "DOMAIN", "seeds from exploring a domain, instead of a data set; repeatable"),
+    ] = ()
+    explore_depth: Annotated[int, Field(ge=1, le=6), Flag("seeds", "K", "levels of sub-tasks")] = 2
+    explore_breadth: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        BeforeValidator(_by_comma),
+        Flag("seeds", "B,B", "sub-tasks of a task, per level"),
+    ] = (8, 6)
+    explore_samples: Annotated[int, Field(ge=1), Flag("seeds", "N", "instructions per task")] = 10
+    method: Annotated[
+        str, Flag("learning", "auto|evol-instruct|FILE", "learn a method, draw six operations, or read one")
+    ] = "auto"
+    compare: Annotated[
+        Names,
+        BeforeValidator(_by_comma),
+        Flag("learning", "A,B", "run several methods over the same rows: one table, no result"),
+    ] = ()
+    methods: Annotated[
+        int, Field(ge=1), Flag("learning", "K", "draw from the K best methods that differ in effect")
+    ] = 1
+    train_size: Annotated[int, Field(ge=1), Flag("learning", "N", "instructions to learn from")] = 20
+    dev_size: Annotated[int, Field(ge=1), Flag("learning", "N", "instructions that methods are measured on")] = 50
+    max_steps: Annotated[int, Field(ge=0), Flag("learning", "N", "steps of learning; 0: the initial method")] = 3
+    loop: Annotated[int, Field(ge=1), Flag("learning", "N", "rounds of evolving per trajectory in learning")] = 3
+    candidate_size: Annotated[int, Field(ge=1), Flag("learning", "N", "candidate methods per step")] = 5
+    patience: Annotated[int, Field(ge=1), Flag("learning", "N", "stop after so many steps that bring nothing")] = 3
+    judge: Annotated[
+        Literal["all", "dev", "off"],
+        Flag("learning", "all|dev|off", "where an LLM judges rewrites besides rules; dev: in learning only"),
+    ] = "all"
+    seed: Annotated[int, Flag("learning", "N", "of the split and of all draws")] = 42
+    test_run: Annotated[
+        Literal[0, 1],
+        BeforeValidator(lambda value: int(_test_run(value))),
+        Flag("final run", "0|1", "1: run with the first ten seeds only"),
+    ] = 0
+    generations: Annotated[int, Field(ge=0), Flag("final run", "N", "rounds of evolving; 0: seeds as they are")] = 1
+    keep_generations: Annotated[bool | None, Flag("final run", "", "every round a row (with evol-instruct: yes)")] = (
+        None
+    )
+    breadth: Annotated[
+        float, Field(ge=0, le=1), Flag("final run", "SHARE", "share of rows that go in breadth: a new task")
+    ] = 0.0
+    max_overlap: Annotated[
+        float,
+        Field(ge=0, le=1),
+        Flag("final run", "X", "ROUGE-L with another row that makes a near-duplicate; 1: no filter"),
+    ] = 0.7
+    attempts: Annotated[int, Field(ge=1), Flag("final run", "N", "tries per row before it is eliminated")] = 2
+    batch_size: Annotated[
+        Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"],
+        Flag("final run", "N|auto", "requests in flight, over both LLMs", how=True),
+    ] = 10
+    save_path: Annotated[str, Flag("final run", "FILE", ".json .jsonl .parquet; on a cluster also a URL", how=True)] = (
+        "evolution_result.json"
+    )
+    min_retention: Annotated[
+        Annotated[float, Field(ge=0, le=1)] | None,
+        Flag("final run", "SHARE", "exit 4 when a smaller share of rows survives", how=True),
+    ] = None
+    engine: Annotated[Literal["local", "ray"], Flag("final run", "local|ray", "where the final run runs", how=True)] = (
+        "local"
+    )
+    ray_address: Annotated[
+        str | None, Flag("final run", "HOST:PORT", "Ray cluster; else one of this machine is started", how=True)
+    ] = None
+    evol_llm_config: Annotated[
+        LLMConfig, Flag("LLMs", "KEY=VALUE", f"evolves and answers; keys: {KNOWN_KEYS}", how=True)
+    ] = LLMConfig()
+    optim_llm_config: Annotated[
+        LLMConfig, Flag("LLMs", "KEY=VALUE", "analyzes, optimizes, judges; same keys", how=True)
+    ] = LLMConfig()
+    offline: Annotated[bool, Flag("LLMs", "", "no network: example seeds and a rule-based stand-in LLM")] = False
+    plan: Annotated[
+        bool, Flag("LLMs", "", "print calls, tokens, cost and time per kind of call, and exit", how=True)
+    ] = False
+    max_calls: Annotated[
+        Annotated[int, Field(ge=0)] | None, Flag("LLMs", "N", "stop cleanly (exit 5) after so many calls", how=True)
+    ] = None
+    max_cost: Annotated[
+        Annotated[Decimal, Field(ge=0)] | None,
+        Flag("LLMs", "AMOUNT", "stop cleanly (exit 5) at this cost; needs prices", how=True),
+    ] = None
+    replay: Annotated[Path | None, Flag("LLMs", "FILE", "answer from an exported journal alone", how=True)] = None
+    export_journal: Annotated[
+        Path | None, Flag("LLMs", "FILE", "write the journal as readable JSONL at the end", how=True)
+    ] = None
+    quiet: Annotated[bool, Flag("output", "", "no progress display", how=True)] = False
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Flag("output", "LEVEL", "debug info warning error", how=True)
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Flag("output", "text|json", "json: a JSON object per line on stderr", how=True)
+    ] = "text"
+    no_report: Annotated[bool, Flag("output", "", "do not write report.html", how=True)] = False
+    lang: Annotated[
+        Literal["en", "ko"] | None,
+        Flag("output", "en|ko", "language of the report (the terminal's, or else the data's)", how=True),
+    ] = None
+    tag: Annotated[bool, Flag("output", "", "tag samples: complexity and diversity as in the paper", how=True)] = False
+    tag_size: Annotated[
+        int, Field(ge=1), Flag("output", "N", "rows that are tagged, of seeds and of evolved rows", how=True)
+    ] = 100
+    export: Annotated[
+        Literal["alpaca", "messages", "sharegpt"] | None,
+        Flag("output", "SHAPE", "write alpaca, messages or sharegpt beside the result", how=True),
+    ] = None
+    reasoning: Annotated[
+        Literal["field", "think", "drop"] | None,
+        Flag("output", "field|think|drop", "how --export writes thoughts (messages: field; else drop)", how=True),
+    ] = None
+    push_to_hub: Annotated[
+        Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None,
+        Flag("output", "ORG/NAME", "upload the result as a private data set", how=True),
+    ] = None
+    fresh: Annotated[bool, Flag("output", "", "set an earlier run folder aside and begin anew", how=True)] = False
 
     @model_validator(mode="after")
     def _fit_together(self) -> "RunConfig":
@@ -301,6 +279,18 @@ class RunConfig(BaseModel):
         kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
         return kept and self.generations > 0
 
+    @property
+    def learns(self) -> bool:
+        """Is a method to be learned, for at least a step?"""
+        return self.method == "auto" and self.max_steps > 0
+
+    def runs(self) -> list["RunConfig"]:
+        """The run of every method of `--compare`, of which only the first explores; without it, the one run."""
+        if not self.compare:
+            return [self]
+        runs = [self.model_copy(update={"method": name, "compare": ()}) for name in self.compare]
+        return [runs[0], *(run.model_copy(update={"explore": ()}) for run in runs[1:])]
+
     def row_key(self, row_id: int, generation: int | None) -> int:
         """Rows by id, then by generation where these are kept."""
         return row_id * max(1, self.generations) + (generation or 1) - 1
@@ -344,17 +334,7 @@ class RunConfig(BaseModel):
 
 
 LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
-HOW_NOT_WHAT = {
-    *("engine", "ray_address"),
-    *("batch_size", "save_path", "max_calls", "max_cost", "min_retention", "plan", "replay", "export_journal"),
-    *("log_format", "lang", "no_report", "tag", "tag_size", "export", "reasoning", "push_to_hub"),
-    *("quiet", "log_level", "fresh", "evol_llm_config", "optim_llm_config"),
-}
-LLM_HOW_REACHED = {
-    *("timeout", "max_retries", "price_in", "price_out", "price_cached", "rpm", "tpm", "outage_minutes"),
-    "service_tier",
-}
-LLM_HOW_NOT_WHAT = {*LLM_HOW_REACHED, "api_key_env", "max_tokens_field"}
+HOW_NOT_WHAT = {name for name, flag in marked(RunConfig, Flag).items() if flag.how}
 # The settings that a replay takes from its recording, and of an llm-config the keys.
 FROM_RECORDINGS = {
     **{name: () for name in RunConfig.model_fields if name not in HOW_NOT_WHAT},

@@ -8,11 +8,11 @@ evolve, a *trajectory* holds all stages of one instruction, lambda is the *failu
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from utils.interval import wilson
 
@@ -136,6 +136,17 @@ class SeedInstruction:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+class SetAside(NamedTuple):
+    """A row of the data set that cannot be a seed.
+
+    `reason` is `empty`, `duplicate`, `no_user_turn`, `not_text`, `tool_use` or `unknown_shape`.
+    """
+
+    id: int
+    text: str
+    reason: str
+
+
 BREADTH = "breadth"  # the one operation of Evol-Instruct that leaves the given task
 
 
@@ -246,6 +257,7 @@ class Finding:
 
 
 UNJUDGED = Finding(None)
+Case = tuple[Trajectory, Finding | None]  # a trajectory, and what the judge found in it if it was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +364,14 @@ class Candidate:
     selected: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The methods that the final run draws from, best first, and every method that was measured on the way."""
+
+    methods: Sequence[Method]
+    history: Sequence[Candidate] = ()
+
+
 # --- What the files hold -----------------------------------------------------------------------
 
 
@@ -379,7 +399,7 @@ class EvolvedRow:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One line of `rejects.jsonl`: a row that was eliminated, unfinished or set aside, and why."""
+    """One line of `rejects.jsonl`: a row that was eliminated, has no answer yet or was set aside, and why."""
 
     id: int
     seed_instruction: str
@@ -387,5 +407,6 @@ class Reject:
     response: str | None
     reply: str | None
     reason: str
+    outcome: Literal["eliminated", "unavailable", "set_aside"]
     generation: int
     attempts: int

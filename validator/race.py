@@ -8,10 +8,11 @@ can neither win nor tie. The winner is therefore the same as without pruning, ti
 Rounds depend on outcomes alone, never on timing, so that a rerun makes the same calls.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from utils.schema import CandidateScore, Outcome, RowOutcome, SeedInstruction
+from utils.schema import Candidate, CandidateScore, Outcome, RowOutcome, SeedInstruction
 from validator.score import WORST, is_measured
 
 
@@ -83,6 +84,7 @@ class Race:
         return bounds(self._outcomes[candidate], self._total)[0], -self._next_group[candidate]
 
 
-def likely_failures_first(rows: Sequence[SeedInstruction], failures: Mapping[int, int]) -> list[SeedInstruction]:
-    """Rows that methods have failed on most often so far, first; then in their order."""
-    return sorted(rows, key=lambda row: -failures.get(row.id, 0))
+def likely_failures_first(rows: Sequence[SeedInstruction], history: Iterable[Candidate]) -> list[SeedInstruction]:
+    """Rows that the methods of `history` have failed on most often first; then in their order."""
+    failures = Counter(o.seed.id for candidate in history for o in candidate.score.outcomes if o.verdict.failed)
+    return sorted(rows, key=lambda row: -failures[row.id])

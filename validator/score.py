@@ -1,9 +1,9 @@
 """The choice of the best method: pure arithmetic on failure rates (paper, section 3.2)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from utils.schema import Candidate, CandidateScore, RowOutcome, Trajectory
+from utils.schema import CandidateScore, RowOutcome, Trajectory
 
 WORST = Fraction(2)  # worse than any failure rate: too few rows were judged
 
@@ -56,8 +56,3 @@ def pairs_of(best: CandidateScore, rival: CandidateScore) -> list[tuple[Trajecto
     of_best = {outcome.seed.id: outcome.trajectory for outcome in best.outcomes if outcome.trajectory.stages}
     of_rival = {outcome.seed.id: outcome.trajectory for outcome in rival.outcomes if outcome.trajectory.stages}
     return [(of_best[row_id], of_rival[row_id]) for row_id in sorted(of_best.keys() & of_rival.keys())]
-
-
-def failed_ids(history: Iterable[Candidate]) -> Iterator[int]:
-    """The dev rows that methods have failed on so far, once for each failure."""
-    return (o.seed.id for candidate in history for o in candidate.score.outcomes if o.verdict.failed)

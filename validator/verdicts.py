@@ -1,15 +1,11 @@
 """Rules and findings become verdicts: a row failed if a rule or a fatal label says so."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-
-from utils.schema import EQUAL, LABELS, PASSED, UNJUDGED, Answer, Finding, Verdict, failed, unscored
+from utils.schema import EQUAL, LABELS, PASSED, Answer, Finding, Verdict, failed, unscored
 from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule
 
 LEARNING_FATAL = frozenset(LABELS)  # all labels count in learning,
-FINAL_FATAL = frozenset({*LABELS, EQUAL}) - {
-    "stagnant"
-}  # in the final run a rewrite that is no harder is kept, and marked
+# in the final run a rewrite that is no harder is kept, and marked
+FINAL_FATAL = frozenset({*LABELS, EQUAL}) - {"stagnant"}
 
 OTHER_REASONS = {
     "unreadable": "the reply had no readable result under the heading #Finally Rewritten Instruction#",
@@ -27,28 +23,18 @@ OTHER_REASONS = {
 RULE_REASONS = {rule.name: rule.why for rule in (*REWRITE_RULES, *ANSWER_RULES)}
 
 
-def check_finding(finding: Finding | None, fatal: Collection[str], keep_unjudged: bool) -> Verdict:
-    """The verdict on a rewrite that has broken no rule; without a judge (None) it has passed.
+def check_finding(finding: Finding | None, final: bool) -> Verdict:
+    """Give the verdict on a rewrite that has broken no rule; without a judge (None) it has passed.
 
-    What the judge could not judge is unscored; the final run keeps it (`keep_unjudged`), and marks the row.
+    What the judge could not judge is unscored; the `final` run keeps it, and marks the row.
     """
+    fatal = FINAL_FATAL if final else LEARNING_FATAL
     if finding is None:
         return PASSED
     if finding.labels is None:
-        return PASSED if keep_unjudged else unscored("unjudged")
+        return PASSED if final else unscored("unjudged")
     worst = next((label for label in finding.labels if label in fatal), None)
     return failed(worst) if worst else PASSED
-
-
-def with_equality(findings: Mapping[int, Finding], equals: Mapping[int, bool]) -> dict[int, Finding]:
-    """Findings with the equality judge's label before their own; unscored where that judge could not tell."""
-    return {case_id: _with_equality(finding, equals.get(case_id)) for case_id, finding in findings.items()}
-
-
-def _with_equality(finding: Finding, is_equal: bool | None) -> Finding:
-    if is_equal is None:
-        return UNJUDGED
-    return replace(finding, labels=(EQUAL, *(finding.labels or ()))) if is_equal else finding
 
 
 def check_answer(answer: Answer) -> Verdict:

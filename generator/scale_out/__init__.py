@@ -6,7 +6,7 @@
     coordinator.py   an actor beside the driver: the journal, the budget, the counts; how workers reach it
     groups.py        the files of groups, before and after
     pipeline.py      the data set, its actors, and what is done about groups that do not come through
-    near_copies.py   the filter, where rows are too many for one machine
+    near_duplicates.py  the filter, where rows are too many for one machine
 
 A row of the data set is a whole group, in and out, so that nothing depends on how Ray cuts blocks. Only `--engine ray`
 imports this; it needs requirements-ray.txt.
@@ -14,6 +14,6 @@ imports this; it needs requirements-ray.txt.
 
 from generator.scale_out.cluster import connected
 from generator.scale_out.near_duplicates import eliminate_near_duplicates_in_shards
-from generator.scale_out.pipeline import FinalRun, GroupWorker, evolve_on_ray
+from generator.scale_out.pipeline import FinalRun, evolve_on_ray
 
-__all__ = ["FinalRun", "GroupWorker", "connected", "eliminate_near_duplicates_in_shards", "evolve_on_ray"]
+__all__ = ["FinalRun", "connected", "eliminate_near_duplicates_in_shards", "evolve_on_ray"]

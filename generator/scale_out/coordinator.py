@@ -15,11 +15,11 @@ from typing import Any
 import ray
 
 from generator.scale_out.cluster import cause_of
-from generator.scale_out.groups import Rows
-from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger, estimated_tokens
+from utils.llm_config import LLMConfig
+from utils.rows.records import KeyedRows
 from utils.schema import CallKind, Completion, Request, Usage
 
 TRIES = 3  # times that a group may be begun and not be ended
@@ -33,7 +33,7 @@ class News:
     rows: int = 0
     failed: int = 0
     spent: Ledger = field(default_factory=Ledger)
-    unfinished: dict[str, Rows] = field(default_factory=dict)
+    unfinished: dict[str, KeyedRows] = field(default_factory=dict)
 
 
 class Coordinator:
@@ -86,7 +86,7 @@ class Coordinator:
         self._begun[group] += 1
         return True
 
-    def end(self, group: str, rows: int, failed: int, spent: Ledger, unfinished: Rows | None) -> None:
+    def end(self, group: str, rows: int, failed: int, spent: Ledger, unfinished: KeyedRows | None) -> None:
         """A group has come to its end, perhaps not for the first time, where what was made of it got lost."""
         del self._begun[group]
         self._news.spent.add(spent)

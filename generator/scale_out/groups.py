@@ -19,12 +19,11 @@ from generator.group import groups_of_ten
 from utils.files.row_store import RowStore
 from utils.files.storage import Store
 from utils.files.writing import parquet_bytes, parquet_rows
-from utils.rows.records import Record
+from utils.rows.records import KeyedRows
 from utils.schema import SeedInstruction
 
 GROUPS, ROWS = "groups", "rows"
 IN_A_FILE = 1_000  # groups
-Rows = list[tuple[int, Record]]  # by row key, as on a row store
 SEEDS = TypeAdapter(list[SeedInstruction])
 
 
@@ -48,7 +47,7 @@ class Groups:
         for number, batch in enumerate(iter(lambda: list(islice(lines, IN_A_FILE)), [])):
             self._store.write(f"{GROUPS}/{number:06}.parquet", parquet_bytes(batch, {"group": str, "seeds": str}))
 
-    def finish(self, name: str, rows: Rows) -> None:
+    def finish(self, name: str, rows: KeyedRows) -> None:
         """Write what became of a group, as Ray Data does."""
         line = {"group": name, "records": json.dumps(rows)}
         self._store.write(f"{ROWS}/{name}.parquet", parquet_bytes([line], {"group": str, "records": str}))

@@ -14,7 +14,7 @@ from generator.scale_out.cluster import LOOK, cause_of
 from utils.errors import EndpointError
 from utils.files.row_store import RowStore
 from utils.process.each import Each
-from utils.rows.records import near_duplicate_record
+from utils.rows.records import near_duplicate_row, stored_rows
 from utils.schema import Message, SeedInstruction
 from utils.text.near_duplicates import NearDuplicates, NearDuplicatesInContext, eliminate_near_duplicates
 
@@ -42,11 +42,13 @@ async def eliminate_near_duplicates_in_shards(
     for number, (key, record) in enumerate(_new(rows), len(seeds)):
         if not dropped.issuperset(partners[number]):
             dropped.add(number)
-            rows.put(key, near_duplicate_record(record))
+            rows.put(key, near_duplicate_row(record))
 
 
 def _new(rows: RowStore) -> Iterator[tuple[int, dict[str, Any]]]:
-    return ((key, record) for key, (kind, record) in rows.items() if kind == "evolved" and record["generation"])
+    return (
+        (key, row.record) for key, row in stored_rows(rows) if row.outcome == "evolved" and row.record["generation"]
+    )
 
 
 def near_pairs(shards: list, size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:

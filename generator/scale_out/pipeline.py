@@ -23,19 +23,19 @@ import ray
 
 from generator.scale_out.cluster import LOOK, cause_of, this_node
 from generator.scale_out.coordinator import PATIENCE, TRIES, Calls, Coordinator, SharedLedger, asked, taken
-from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups, Rows
+from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
 from utils.files.row_store import RowStore
 from utils.files.storage import brief, store_of
-from utils.llm import Recorder
 from utils.llm.journal_segments import open_journal
 from utils.llm.ledger import Ledger
 from utils.llm.opening import GRACE
 from utils.prompts import PROMPT_FOLDER
-from utils.rows.records import set_aside_record
+from utils.rows.records import REJECTED, crashed_row, keyed_rows
+from utils.run.context import RunContext
 from utils.run.run_folder import JOURNAL
-from utils.schema import SeedInstruction
+from utils.schema import Method, RowOutcome, SeedInstruction
 from utils.urls import is_url
 
 log = logging.getLogger(__name__)
@@ -46,24 +46,19 @@ POLL, HOMECOMING = 0.2, 900.0  # seconds; the latter for calls under way where t
 BARREN = 3  # passes that bring nothing, or groups of which none comes through: then the groups are not to blame
 
 
-@dataclass(frozen=True, slots=True)
-class GroupWorker:
-    """What an actor works with: `evolve` does one group of rows, `drain` lets calls under way come home."""
-
-    evolve: Callable[[Sequence[SeedInstruction]], Awaitable[Rows]]
-    drain: Callable[[], Awaitable[None]]
+Evolve = Callable[[RunContext, Sequence[SeedInstruction]], Awaitable[list[RowOutcome]]]  # does one group of rows
 
 
 class Evolver:
-    """One of the actors of Ray Data's pool. `build` opens its LLMs, given a journal and a ledger."""
+    """One of the actors of Ray Data's pool. `config` is its share of the whole."""
 
-    def __init__(self, build: Callable[[Recorder, Ledger], GroupWorker], coordinator: Any) -> None:
+    def __init__(self, evolve: Evolve, config: RunConfig, coordinator: Any) -> None:
         variables, budgeted = ray.get(coordinator.enter.remote(ray.get_runtime_context().current_actor))
         os.environ.update(variables)
         self._calls = Calls(coordinator)
         self._ledger = SharedLedger(self._calls) if budgeted else Ledger()
-        self._build = partial(build, self._calls, self._ledger)
-        self._worker: GroupWorker | None = None
+        self._evolve, self._config = evolve, config
+        self._ctx: RunContext | None = None
 
     async def __call__(self, row: dict[str, Any]) -> list[dict[str, str]]:
         """The row of a group that has come to its end; none where it has not, or not all of it."""
@@ -71,55 +66,57 @@ class Evolver:
         if not await self._calls("begin", group):
             return []
         try:
-            self._worker = self._worker or self._build()  # in the loop of the calls, where connections belong
-            rows = await self._worker.evolve(SEEDS.validate_python(json.loads(row["seeds"])))
+            # In the loop of the calls, where connections belong.
+            self._ctx = self._ctx or RunContext.of(self._config, self._calls, self._ledger, quiet=True)
+            done = await self._evolve(self._ctx, SEEDS.validate_python(json.loads(row["seeds"])))
+            rows = keyed_rows(done, self._config, self._ctx.evol.model)
         except AutoEvolError as exc:
             await self._calls("stop", exc, taken(self._ledger))
-            if self._worker:  # which sends nothing more, and has what is in flight come home
-                await self._worker.drain()
+            if self._ctx:  # which sends nothing more, and has what is in flight come home
+                await self._ctx.drain()
             await self._calls("stop", exc, taken(self._ledger))
             return []
         except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
-            self._worker = None  # its LLMs send nothing more
+            self._ctx = None  # its LLMs send nothing more
             await self._calls("fail", brief(exc), taken(self._ledger))
             return []
-        kinds = [kind for _, (kind, _) in rows]
-        unfinished = rows if "unavailable" in kinds else None
-        failed = len(kinds) - kinds.count("evolved")
-        await self._calls("end", group, len(kinds), failed, taken(self._ledger), unfinished)
+        outcomes = [row.outcome for _, row in rows]
+        unfinished = rows if "unavailable" in outcomes else None
+        failed = len(outcomes) - outcomes.count("evolved")
+        await self._calls("end", group, len(outcomes), failed, taken(self._ledger), unfinished)
         return [] if unfinished else [{"group": group, "records": json.dumps(rows)}]
 
 
 @dataclass(frozen=True)
 class FinalRun:
-    """What is done with the seeds: `build` opens the LLMs of a worker by its share of the configuration, `methods` are
-    the ids of what it evolves with. `done` is told of rows and failed rows.
-    """
+    """What is done with the seeds: workers `evolve` groups of them, by `methods`."""
 
-    config: RunConfig
-    build: Callable[[RunConfig, Recorder, Ledger], GroupWorker]
-    methods: Sequence[str]
-    ledger: Ledger
-    done: Callable[[int, int], None]
+    ctx: RunContext
+    evolve: Evolve
+    methods: Sequence[Method]
 
     def digest(self) -> str:
         """Stands for all that is done with the rows. A replay is to look at all answers, so nothing is like it."""
-        settings = f"{self.config.determining()} {self.methods} {self.config.replay and uuid4()}"
+        config, ids = self.ctx.config, [method.id for method in self.methods]
+        settings = f"{config.determining()} {ids} {[*REJECTED]} {config.replay and uuid4()}"
         prompts = b"".join(path.read_bytes() for path in sorted(PROMPT_FOLDER.rglob("*.txt")))
         return sha256(settings.encode() + prompts).hexdigest()
 
 
-async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, root: str, rows: RowStore) -> None:
-    """Evolve all seeds on the cluster, and put what became of them on `rows`; `root` is the folder or URL of files."""
-    config, root = run.config, root if is_url(root) else str(Path(root).absolute())
+async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, rows: RowStore, folder: Path) -> None:
+    """Evolve all seeds on the cluster, and put what became of them into `rows`.
+
+    Files of groups lie in `folder`, or where an object store has it.
+    """
+    config, done, root = run.ctx.config, run.ctx.display.done, run.ctx.config.on_store(folder.absolute())
     groups = Groups(store_of(root), seeds, run.digest())
     todo = {name for name, *_ in groups.named()}
-    run.done(*groups.gather(todo, rows))
+    done(*groups.gather(todo, rows))
     coordinator = ray.remote(Coordinator).options(num_cpus=0, label_selector=this_node()).remote()
     journal, recording = (config.run_folder / JOURNAL).absolute(), config.replay and config.replay.absolute()
     opening = partial(open_journal, journal, recording, config.on_store(config.run_folder))
     variables = {name: os.environ[name] for name in config.variables if name in os.environ}
-    await asked(coordinator.open.remote(opening, variables, run.ledger.remaining()))
+    await asked(coordinator.open.remote(opening, variables, run.ctx.ledger.remaining()))
     try:
         await _Passes(groups, run, root, rows, coordinator).over(todo)
     finally:
@@ -150,14 +147,14 @@ class _Passes:
 
     async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
         """One pass over some groups, one at a time if `alone`; returns why Ray Data gave up, if it did."""
-        config = self._run.config
+        config = self._run.ctx.config
         requests = None if config.batch_size == "auto" else config.batch_size
         workers = 1 if alone else workers_for(requests, len(chosen))
         log.info("%d groups over %d Ray workers", len(chosen), workers)
         self._groups.write(chosen)
-        build = partial(self._run.build, config.for_worker(workers, requests and requests // workers))
+        share = config.for_worker(workers, requests and requests // workers)
         of_block = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
-        of_worker = (build, self._coordinator)
+        of_worker = (self._run.evolve, share, self._coordinator)
         running = _in_thread(pipeline, self._root, of_worker, workers, of_block, alone, config.longest_silence)
         try:
             if error := await self._watch(running, todo):
@@ -179,8 +176,8 @@ class _Passes:
         while True:
             ended = running.done()
             news, error = await asked(self._coordinator.news.remote())
-            self._run.done(news.rows, news.failed)
-            self._run.ledger.add(news.spent)
+            self._run.ctx.display.done(news.rows, news.failed)
+            self._run.ctx.ledger.add(news.spent)
             for group, rows in news.unfinished.items():
                 self._rows.put_many(rows)
                 todo.discard(group)
@@ -201,10 +198,10 @@ class _Passes:
         for name, group, _ in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
-                rows = [set_aside_record(seed.id, seed.text, "crashed")[1] | {"attempts": TRIES} for seed in group]
-                keyed = [(self._run.config.row_key(row["id"], 1), ["eliminated", row]) for row in rows]
+                row_key = self._run.ctx.config.row_key
+                keyed = [(row_key(seed.id, 1), crashed_row(seed, TRIES)) for seed in group]
                 self._groups.finish(name, keyed)
-                self._run.done(len(group), len(group))
+                self._run.ctx.display.done(len(group), len(group))
 
 
 def workers_for(requests: int | None, groups: int) -> int:

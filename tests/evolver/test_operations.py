@@ -6,12 +6,13 @@ from collections import Counter
 import pytest
 
 from evolver import evolve, operation, six_operations
-from main import RunContext, evolve_group
+from main import evolve_group
 from tests.builders import HOSTILE, seed, seeds
 from tests.fakes import Asked, ScriptedLLM
+from utils.command.arguments import parse_arguments
 from utils.llm.ledger import Ledger
 from utils.prompts import PROMPT_FOLDER, template
-from utils.run.arguments import parse_arguments
+from utils.run.context import RunContext
 from utils.run.display import Display
 from utils.schema import RowOutcome
 

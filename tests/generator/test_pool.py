@@ -7,12 +7,12 @@ import pytest
 
 from generator import Roles, run_pool
 from tests.builders import evolved, seeds
+from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import Ledger
 from utils.rows.counts import Finished
-from utils.rows.records import outcome_record
+from utils.rows.records import stored_row
 from utils.rows.summary import summarize
-from utils.run.arguments import parse_arguments
 from utils.schema import PASSED, Answer, Finding, Rewrite, RowOutcome, SeedInstruction, Trajectory, failed, unscored
 
 
@@ -111,7 +111,7 @@ def test_the_judge_sees_each_rewrite_beside_its_parent_not_beside_the_seed():
 
 
 def records(outcomes: list[RowOutcome]) -> list[tuple[str, dict]]:
-    return [tuple(outcome_record(outcome, "m")) for outcome in outcomes]
+    return [tuple(stored_row(outcome, "m")) for outcome in outcomes]
 
 
 def test_records_name_their_generation_and_the_operations_so_far():
@@ -133,7 +133,7 @@ def test_the_ledger_counts_per_generation(tmp_path):
     config = parse_arguments(["--offline", "--method", "evol-instruct", "--generations", "3"])
     outcomes = Pool({(0, 2): "lost", (1, 3): "unavailable", (1, 1): "refusal"}).run()
     with RowStore(tmp_path / "rows") as rows:
-        keyed = [(config.row_key(o.seed.id, o.generation), outcome_record(o, "m")) for o in outcomes]
+        keyed = [(config.row_key(o.seed.id, o.generation), stored_row(o, "m")) for o in outcomes]
         rows.put_many(keyed)
         assert [key for key, _ in rows.items()] == list(range(6))  # by id, then by generation
         summary = summarize(Finished.on(rows).counts, [], [], Ledger(), 0.0)

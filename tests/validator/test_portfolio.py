@@ -6,8 +6,7 @@ import pytest
 
 from tests.builders import evolved, seed
 from utils.schema import PASSED, Candidate, CandidateScore, Method, Rewrite, RowOutcome, Trajectory, failed, unscored
-from validator import choose_portfolio
-from validator.portfolio import likeness_of
+from validator.portfolio import choose_portfolio, likeness_of
 
 ROWS = 40
 VOICES = {

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from utils.schema import (
     PASSED,
+    Candidate,
     CandidateScore,
     Method,
     RowOutcome,
@@ -74,4 +75,5 @@ def test_a_hopeless_candidate_is_not_measured_to_the_end() -> None:
 
 def test_rows_that_failed_most_often_come_first_and_others_keep_their_order() -> None:
     rows = [SeedInstruction(number, "x") for number in range(5)]
-    assert [row.id for row in likely_failures_first(rows, {3: 2, 1: 1})] == [3, 1, 0, 2, 4]
+    history = [Candidate(0, 0, score("first", "pppfp")), Candidate(1, 0, score("second", "pfufp"))]
+    assert [row.id for row in likely_failures_first(rows, history)] == [3, 1, 0, 2, 4]

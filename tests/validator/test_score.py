@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import evolved, rate, score, seed
 from utils.schema import PASSED, Answer, RowOutcome, failed
-from validator import best_of, complexity_score, leaders
+from validator.score import best_of, complexity_score, leaders
 
 
 def test_the_lowest_failure_rate_wins_whatever_the_margins():

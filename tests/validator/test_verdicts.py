@@ -2,18 +2,11 @@
 
 import pytest
 
+from analyzer.equal import with_equality
 from tests.builders import evolved, seed
 from utils.schema import EQUAL, LABELS, PASSED, UNJUDGED, Answer, Finding, failed, unscored
-from validator import (
-    ANSWER_RULES,
-    FINAL_FATAL,
-    LEARNING_FATAL,
-    REWRITE_RULES,
-    check_answer,
-    check_finding,
-    explain,
-    with_equality,
-)
+from validator.rules import ANSWER_RULES, REWRITE_RULES
+from validator.verdicts import check_answer, check_finding, explain
 
 TRAJECTORY = evolved(seed(), "Name three rivers that flow north, and say why that is rare.")
 
@@ -21,23 +14,23 @@ TRAJECTORY = evolved(seed(), "Name three rivers that flow north, and say why tha
 @pytest.mark.parametrize("label", LABELS)
 def test_every_label_is_fatal_in_learning_and_all_but_stagnant_in_the_final_run(label):
     finding = Finding((label,))
-    assert check_finding(finding, LEARNING_FATAL, keep_unjudged=False) == failed(label)
-    assert check_finding(finding, FINAL_FATAL, keep_unjudged=True) == (PASSED if label == "stagnant" else failed(label))
+    assert check_finding(finding, final=False) == failed(label)
+    assert check_finding(finding, final=True) == (PASSED if label == "stagnant" else failed(label))
 
 
 def test_the_reason_is_the_first_label_that_is_fatal():
-    assert check_finding(Finding(("stagnant", "lost")), FINAL_FATAL, keep_unjudged=True) == failed("lost")
+    assert check_finding(Finding(("stagnant", "lost")), final=True) == failed("lost")
 
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_what_the_judge_found_fine_or_was_not_asked_has_passed(keep):
-    assert check_finding(Finding(()), LEARNING_FATAL, keep) == PASSED
-    assert check_finding(None, LEARNING_FATAL, keep) == PASSED
+    assert check_finding(Finding(()), keep) == PASSED
+    assert check_finding(None, keep) == PASSED
 
 
 def test_what_could_not_be_judged_is_unscored_in_learning_and_kept_in_the_final_run():
-    assert check_finding(UNJUDGED, LEARNING_FATAL, keep_unjudged=False) == unscored("unjudged")
-    assert check_finding(UNJUDGED, FINAL_FATAL, keep_unjudged=True) == PASSED
+    assert check_finding(UNJUDGED, final=False) == unscored("unjudged")
+    assert check_finding(UNJUDGED, final=True) == PASSED
 
 
 @pytest.mark.parametrize(
@@ -98,4 +91,4 @@ def test_every_case_keeps_its_own_verdict_and_no_other_gets_one():
 
 def test_what_is_equal_to_its_parent_fails_for_that_reason():
     finding = joined(Finding(("stagnant", "lost")), True)
-    assert check_finding(finding, FINAL_FATAL, keep_unjudged=True) == failed(EQUAL)
+    assert check_finding(finding, final=True) == failed(EQUAL)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import openai
 
-from utils.config import LLMConfig
+from utils.llm_config import LLMConfig
 from utils.schema import Request
 
 CONNECT_TIMEOUT = 20.0

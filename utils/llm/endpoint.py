@@ -10,7 +10,6 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from utils.config import LLMConfig
 from utils.errors import BudgetReached, EndpointError
 from utils.llm.faults import Border, Fault, FaultKind, Refused
 from utils.llm.health import Health, Refusals
@@ -18,6 +17,7 @@ from utils.llm.keys import usable_key
 from utils.llm.ledger import Ledger, estimated_tokens
 from utils.llm.limits import Gate, Window
 from utils.llm.reply import names_of_models, read_completion
+from utils.llm_config import LLMConfig
 from utils.schema import Completion, Request, Usage
 
 if TYPE_CHECKING:

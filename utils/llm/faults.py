@@ -13,7 +13,6 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from utils.config import DEEPSEEK_KEY, LLMConfig
 from utils.errors import EndpointError
 from utils.llm.wordings import (
     DAILY,
@@ -32,6 +31,7 @@ from utils.llm.wordings import (
     means_for_good,
     refuses_key,
 )
+from utils.llm_config import DEEPSEEK_KEY, LLMConfig
 from utils.schema import Usage
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, Protocol
 
-from utils.config import LLMConfig
 from utils.errors import JournalError
 from utils.llm.journal import request_key
 from utils.llm.ledger import Ledger
+from utils.llm_config import LLMConfig
 from utils.schema import CallKind, Completion, Message, Request
 
 

@@ -1,7 +1,8 @@
 """Keys: from the environment only, and told before anything is sent where one is missing or cannot be one."""
 
-from utils.config import DEEPSEEK_KEY, LLMConfig, RunConfig
+from utils.config import RunConfig
 from utils.errors import EndpointError
+from utils.llm_config import DEEPSEEK_KEY, LLMConfig
 
 
 def usable_key(config: LLMConfig) -> str:

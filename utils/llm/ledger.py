@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from utils.config import LLMConfig
 from utils.errors import BudgetReached
+from utils.llm_config import LLMConfig
 from utils.schema import AnsweredBy, CallKind, Completion, Request, Usage
 
 log = logging.getLogger(__name__)

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 
-from utils.config import LLMConfig, RunConfig
+from utils.config import RunConfig
 from utils.llm.journaled import Booked, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
 from utils.llm.ledger import Ledger
 from utils.llm.limits import Gate, Window
+from utils.llm_config import LLMConfig
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, TypeAdapter
 
+from utils.outputs.result_files import Ran
+from utils.process.each import Each
+from utils.rows.records import stored_rows
 from utils.rows.summary import Summary
+from utils.run.run_folder import Folder
 from utils.text.measures.model import RunMeasures
 
 
@@ -15,8 +19,23 @@ class Compared(BaseModel):
     summary: Summary
     measures: RunMeasures
 
+    @staticmethod
+    def of(method: str, ran: Ran, each: Each) -> "Compared":
+        """Measure the rows of a run; `each` shows how far that is."""
+        from utils.text.measures.run import measure_run  # numpy, which other runs can spare
 
-def write_comparison(runs: Sequence[Compared]) -> str:
+        rows = ran.finished.rows
+        stored = (row for _, row in each("measuring: rows", stored_rows(rows), len(rows)))
+        return Compared(method=method, summary=ran.summary, measures=measure_run(stored, each=each))
+
+
+def write_comparison(folder: Folder, runs: Sequence[Compared]) -> str:
+    """Write all figures of the comparison as JSON, and return the table for a person."""
+    folder.write("compare.json", comparison_json(runs))
+    return comparison_text(runs)
+
+
+def comparison_json(runs: Sequence[Compared]) -> str:
     """All figures of the comparison, as JSON."""
     return TypeAdapter(list[Compared]).dump_json(list(runs), indent=2).decode() + "\n"
 

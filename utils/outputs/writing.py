@@ -2,42 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.errors import DataError
-from utils.files.writing import Columns
+from utils.outputs.result_files import Ran
 from utils.process.each import Each, in_silence
 from utils.rows.counts import Finished
-from utils.rows.summary import Summary
+from utils.rows.records import stored_rows
 from utils.run.run_folder import Folder, check_output, is_run_file
-from utils.schema import Candidate, Method
 from utils.seeds import SeedSource
 from utils.seeds.files import files_of, is_of_run_here
 from utils.urls import is_url
 
 if TYPE_CHECKING:
     from utils.text.measures.model import RunMeasures
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """A run whose result, which has `columns`, is safe.
-
-    `methods` are those that its rows were evolved with, best first, `history` those that were measured on the way.
-    """
-
-    config: RunConfig
-    folder: Folder
-    rows: Finished
-    columns: Columns
-    methods: Sequence[Method]
-    history: Sequence[Candidate]
-    summary: Summary
 
 
 def check_outputs(config: RunConfig) -> None:
@@ -96,43 +78,44 @@ def _same(path: Path, other: Path) -> bool:
     return inside and not is_of_run_here(str(path))  # which is not read
 
 
-async def write_outputs(run: FinishedRun, each: Each = in_silence) -> None:
-    """Export, measure, report and upload, as the flags say; `each` shows how far measures and report are."""
-    config, folder = run.config, run.folder
-    uploads = bool(config.push_to_hub and run.summary.evolved)
+async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each = in_silence) -> None:
+    """Export, measure, report and upload, as the flags say. The result itself is safe by now.
+
+    `each` shows how far measures and report are.
+    """
+    finished, uploads = ran.finished, bool(config.push_to_hub and ran.summary.evolved)
     if config.export:
         from utils.outputs.export import export_path, export_rows
 
-        export_rows(export_path(folder.result, config.export), config.export, run.rows.evolved, config.reasoning)
+        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
     if config.no_report and not uploads:
         return
-    measures = _measures(run, each)
+    measures = _measures(folder, finished, each)
     if not config.no_report:
         from utils.outputs.report import write_report
         from utils.outputs.report.texts import language_of_locale
 
         lang = config.lang or language_of_locale(os.environ)
-        write_report(folder.path, folder.result, lang, run.rows if config.in_partitions else None, each)
+        write_report(folder.path, folder.result, lang, finished if config.in_partitions else None, each)
     if uploads:
-        await _upload(run, measures)
+        await _upload(config, folder, ran, measures)
 
 
-def _measures(run: FinishedRun, each: Each) -> "RunMeasures":
-    """What report and card say of complexity and diversity, also as a file."""
+def _measures(folder: Folder, finished: Finished, each: Each) -> "RunMeasures":
+    """What report and card say of complexity and diversity, which is a file as well."""
     from utils.text.measures.run import measure_run
 
-    rows = run.rows.rows
-    measures = measure_run((record for _, record in each("measuring: rows", rows.items(), len(rows))), each=each)
-    run.folder.write("measures.json", measures.model_dump_json(indent=2) + "\n")
+    stored = (row for _, row in each("measuring: rows", stored_rows(finished.rows), len(finished.rows)))
+    measures = measure_run(stored, each=each)
+    folder.write("measures.json", measures.model_dump_json(indent=2) + "\n")
     return measures
 
 
-async def _upload(run: FinishedRun, measures: "RunMeasures") -> None:
+async def _upload(config: RunConfig, folder: Folder, ran: Ran, measures: "RunMeasures") -> None:
     from utils.outputs.card import card, language_shares
     from utils.outputs.hub import check_push, push
 
-    config, repo = run.config, run.config.push_to_hub
-    languages = language_shares(record["instruction"] for record in run.rows.evolved())
-    text = card(run.summary, config, run.methods, languages, measures, run.columns)
+    languages = language_shares(record["instruction"] for record in ran.finished.evolved())
+    text = card(ran.summary, config, ran.methods, languages, measures, ran.columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
-    await asyncio.to_thread(push, run.folder.result, repo, check_push(repo), text)
+    await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from utils.files.row_store import RowStore
-from utils.rows.records import Record, evolved_records, rejected_records
+from utils.rows.records import StoredRow, evolved_records, rejected_records, stored_rows
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class RowCounts:
     methods: Counter[str] = field(default_factory=Counter)
 
     @staticmethod
-    def of(records: Iterable[Record]) -> "RowCounts":
+    def of(records: Iterable[StoredRow]) -> "RowCounts":
         """Count records, those of one seed one behind the other."""
         counts, last_id = RowCounts(), None
         for kind, record in records:
@@ -65,5 +65,5 @@ class Finished:
     @staticmethod
     def on(rows: RowStore) -> "Finished":
         """All rows are on a row store."""
-        counts = RowCounts.of(record for _, record in rows.items())
+        counts = RowCounts.of(row for _, row in stored_rows(rows))
         return Finished(counts, rows, partial(evolved_records, rows), partial(rejected_records, rows))

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
+from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns, dumps
-from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome
+from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome, SeedInstruction, SetAside
 
 EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ("context", "extra")} | {
     **{"id": int, "generation": int, "labels": [str]},
@@ -19,30 +20,66 @@ REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
     **dict.fromkeys(("id", "generation", "attempts"), int),
 }
 
-Record = list  # [kind, record] as it lies on the row store; kind is evolved, eliminated, unavailable or set_aside
+
+class StoredRow(NamedTuple):
+    """A row as it lies in a row store until all rows are there: what became of it, and its record in a file.
+
+    `outcome` is `evolved`, `eliminated`, `unavailable` or `set_aside`.
+    """
+
+    outcome: str
+    record: dict[str, Any]
+
+    @staticmethod
+    def rejected(reject: Reject) -> "StoredRow":
+        """A row that is not in the result."""
+        return StoredRow(reject.outcome, asdict(reject))
 
 
-def outcome_record(outcome: RowOutcome, model: str) -> Record:
-    """An outcome as it is stored until all rows are there."""
+KeyedRows = list[tuple[int, StoredRow]]  # by `RunConfig.row_key`
+
+
+def stored_row(outcome: RowOutcome, model: str) -> StoredRow:
+    """What became of a row; `model` is the name of the LLM that evolved and answered it."""
     if outcome.verdict.passed:
-        return ["evolved", asdict(evolved_row(outcome, model))]
-    return ["eliminated" if outcome.verdict.failed else "unavailable", asdict(reject(outcome))]
+        return StoredRow("evolved", asdict(evolved_row(outcome, model)))
+    return StoredRow.rejected(reject(outcome))
 
 
-def set_aside_record(row_id: int, text: str, reason: str) -> Record:
+def keyed_rows(outcomes: Iterable[RowOutcome], config: RunConfig, model: str) -> KeyedRows:
+    """What became of rows, by key."""
+    return [(config.row_key(o.seed.id, o.generation), stored_row(o, model)) for o in outcomes]
+
+
+def set_aside_rows(rows: Iterable[SetAside], config: RunConfig) -> Iterator[tuple[int, StoredRow]]:
+    """Rows of the data set that are no seeds, by key."""
+    return ((config.row_key(row.id, 1), set_aside_row(row)) for row in rows)
+
+
+def set_aside_row(row: SetAside) -> StoredRow:
     """A row of the data set that is no seed: empty, a duplicate, not a text."""
-    return ["set_aside", asdict(Reject(row_id, text, None, None, None, reason, 0, 0))]
+    return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0))
 
 
-def near_duplicate_record(record: dict[str, Any]) -> Record:
+def near_duplicate_row(record: dict[str, Any]) -> StoredRow:
     """An evolved row that turned out to nearly repeat another one's instruction."""
     texts = (record["seed_instruction"], record["instruction"], record["response"], None)
-    return ["eliminated", asdict(Reject(record["id"], *texts, "near_copy", record["generation"], 1))]
+    return StoredRow.rejected(Reject(record["id"], *texts, "near_copy", "eliminated", record["generation"], 1))
+
+
+def crashed_row(seed: SeedInstruction, attempts: int) -> StoredRow:
+    """A row whose group has taken its process down, or blocked it, so many times."""
+    return StoredRow.rejected(Reject(seed.id, seed.text, None, None, None, "crashed", "eliminated", 0, attempts))
+
+
+def stored_rows(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
+    """All rows of a store by key, in row order."""
+    return ((key, StoredRow(*value)) for key, value in rows.items())
 
 
 def evolved_records(rows: RowStore) -> Iterator[dict[str, Any]]:
     """What the result file holds, in seed order."""
-    return (record for _, (kind, record) in rows.items() if kind == "evolved")
+    return (row.record for _, row in stored_rows(rows) if row.outcome == "evolved")
 
 
 def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Iterator[dict[str, Any]]:
@@ -64,7 +101,7 @@ def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
 
 def rejected_records(rows: RowStore) -> Iterator[dict[str, Any]]:
     """What `rejects.jsonl` holds, in seed order."""
-    return (record for _, (kind, record) in rows.items() if kind != "evolved")
+    return (row.record for _, row in stored_rows(rows) if row.outcome != "evolved")
 
 
 def generation_of(outcome: RowOutcome) -> int:
@@ -111,6 +148,7 @@ def reject(outcome: RowOutcome) -> Reject:
         response=outcome.answer.text if outcome.answer and outcome.answer.said is None else None,
         reply=outcome.answer.said if outcome.answer else trajectory.reply,
         reason=outcome.verdict.reason or "",
+        outcome="eliminated" if outcome.verdict.failed else "unavailable",
         generation=generation_of(outcome),
         attempts=outcome.attempts,
     )

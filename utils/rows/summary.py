@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -182,6 +182,19 @@ def rate_text(score: CandidateScore) -> str:
     parts = f"rules {score.failed - score.by_judge}, judge {score.by_judge} of {score.judged}"
     unscored = f", {score.unscored} unscored" if score.unscored else ""
     return f"{score.failure_rate:.1%} [{low:.1%}, {high:.1%}]: {parts}{unscored}"
+
+
+class Told(NamedTuple):
+    """What stdout is told when all is done; a comparison of runs has no one summary."""
+
+    text: str
+    summary: Summary | None = None
+
+
+def told(summary: Summary, history: Sequence[Candidate], config: RunConfig, former: str | None) -> Told:
+    """Put a run in words: its summary, and what changed against the `former` summary in its folder."""
+    texts = (as_text(summary, history, config), changes(former, summary))
+    return Told("\n".join(filter(None, texts)), summary)
 
 
 def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -> str:

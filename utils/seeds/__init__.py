@@ -16,7 +16,7 @@ Whatever is wrong with the data is a DataError of one line that says what to do.
 """
 
 from utils.seeds.records import iter_records, look_into, pieces_of
-from utils.seeds.rows import RowReader, SetAside, digest
+from utils.seeds.rows import RowReader, digest
 from utils.seeds.seed_set import SeedSet, load_seeds, none_usable, split_seeds
 from utils.seeds.source import SeedSource
 
@@ -24,7 +24,6 @@ __all__ = [
     "RowReader",
     "SeedSet",
     "SeedSource",
-    "SetAside",
     "digest",
     "iter_records",
     "load_seeds",

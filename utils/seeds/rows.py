@@ -3,25 +3,14 @@
 import json
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-from utils.schema import SeedInstruction
+from utils.schema import SeedInstruction, SetAside
 from utils.seeds.conventions import BRACKETS, CHATS, NO_INPUT, NOT_TEXT, UNKNOWN_SHAPE
 from utils.seeds.source import ALL, Columns, Plan, Row, SeedSource, getter, no_column
 from utils.seeds.turns import REASONS, Ask, Turn, asks, chat_in, clean, is_whole, joined, shows, turns_of
 
 EMPTY, NO_USER_TURN = "empty", "no_user_turn"
-
-
-class SetAside(NamedTuple):
-    """A row that cannot be a seed.
-
-    `reason` is `empty`, `duplicate`, `no_user_turn`, `not_text`, `tool_use` or `unknown_shape`.
-    """
-
-    id: int
-    text: str
-    reason: str
 
 
 class RowReader:

@@ -14,19 +14,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from utils.config import RunConfig
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns
 from utils.rows.records import CONTEXT
-from utils.schema import Message, SeedInstruction
+from utils.schema import Message, SeedInstruction, SetAside
 from utils.seeds.kept import KeptColumns
 from utils.seeds.records import records_of
-from utils.seeds.rows import RowReader, SetAside, digest
+from utils.seeds.rows import RowReader, digest
 from utils.seeds.source import SeedSource, plain_names
 from utils.seeds.tables import BATCH
 
 log = logging.getLogger(__name__)
 
+TEST_RUN_ROWS = 10
 OTHER_COLUMN = "name the column of the instructions with --instruction-field"
 REMEDIES = {
     "tool_use": "calls of tools cannot be evolved; choose another data set",
@@ -91,6 +93,14 @@ class SeedSet:
     def __iter__(self) -> Iterator[SeedInstruction]:
         for start in range(0, len(self.ids), BATCH):
             yield from self.get(self.ids[start : start + BATCH])
+
+    def of_run(self, config: RunConfig) -> "SeedSet | list[SeedInstruction]":
+        """The seeds that a run is about: all, or with `--test-run` the first ones."""
+        return self.get(self.ids[:TEST_RUN_ROWS]) if config.test_run else self
+
+    def aside_of_run(self, config: RunConfig) -> Iterable[SetAside]:
+        """The rows set aside that a run accounts for: all, or with `--test-run` none."""
+        return () if config.test_run else self.set_aside
 
     @property
     def set_aside(self) -> Iterator[SetAside]:

@@ -12,10 +12,10 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 import ray
 
 from generator.scale_out.coordinator import TRIES, Calls, Coordinator, SharedLedger, asked, taken
-from utils.config import LLMConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, JournalError
 from utils.llm.journal import Journal, request_key
 from utils.llm.ledger import CallUse, Ledger
+from utils.llm_config import LLMConfig
 from utils.schema import AnsweredBy, Completion, Message, Request, Sampling, Usage
 
 PRICED = LLMConfig(price_in="1", price_out="1", max_tokens=100)

@@ -12,12 +12,14 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirem
 
 from generator.scale_out import pipeline
 from generator.scale_out.coordinator import Coordinator
-from generator.scale_out.pipeline import Evolver, GroupWorker, workers_for
+from generator.scale_out.pipeline import Evolver, workers_for
 from tests.builders import seeds as seeds_of
 from tests.generator.scale_out.test_coordinator import Remote
+from utils.config import RunConfig
 from utils.errors import BudgetReached
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger
+from utils.schema import PASSED, Rewrite, RowOutcome, Trajectory, failed, unscored
 
 ROW = {"group": "x", "seeds": json.dumps([asdict(seed) for seed in seeds_of(2)])}
 
@@ -39,16 +41,22 @@ def given(office: Coordinator, work, monkeypatch, drained=None) -> list[dict]:
     async def calling() -> list[dict]:
         remote = Remote(office)
         remote.enter = SimpleNamespace(remote=office.enter)
-        return await Evolver(lambda journal, ledger: GroupWorker(work, drain), remote)(ROW)
+        return await Evolver(lambda ctx, group: work(group), RunConfig(offline=True), remote)(ROW)
 
+    monkeypatch.setattr(
+        pipeline.RunContext, "of", lambda *_, quiet: SimpleNamespace(drain=drain, evol=SimpleNamespace(model="m"))
+    )
     monkeypatch.setattr(pipeline.ray, "get", lambda answer: answer)
     monkeypatch.setattr(pipeline.ray, "get_runtime_context", lambda: SimpleNamespace(current_actor="an actor"))
     return asyncio.run(calling())
 
 
 def becomes(*kinds: str):
+    verdicts = {"evolved": PASSED, "eliminated": failed("lost"), "unavailable": unscored("unavailable")}
+
     async def work(group):
-        return [(seed.id, [kind, {"text": seed.text}]) for seed, kind in zip(group, kinds, strict=True)]
+        trajectories = (Trajectory(seed, (Rewrite(seed.text, "m"),)) for seed in group)
+        return [RowOutcome(made, verdicts[kind]) for made, kind in zip(trajectories, kinds, strict=True)]
 
     return work
 
@@ -56,7 +64,8 @@ def becomes(*kinds: str):
 def test_a_finished_group_is_a_row_and_is_told(office, monkeypatch):
     (row,) = given(office, becomes("evolved", "eliminated"), monkeypatch)
     assert row["group"] == "x"
-    assert json.loads(row["records"])[1] == [1, ["eliminated", {"text": seeds_of(2)[1].text}]]
+    key, (outcome, record) = json.loads(row["records"])[1]
+    assert (key, outcome, record["reason"], record["instruction"]) == (1, "eliminated", "lost", seeds_of(2)[1].text)
     news, _ = office.news()
     assert (news.rows, news.failed, news.unfinished, office.take_begun()[0]) == (2, 1, {}, set())
     assert os.environ["A_KEY"] == "secret"

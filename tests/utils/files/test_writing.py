@@ -16,10 +16,10 @@ from utils.rows.records import (
     EVOLVED,
     evolved_row,
     method_record,
-    outcome_record,
     reject,
     result_records,
-    set_aside_record,
+    set_aside_row,
+    stored_row,
 )
 from utils.schema import (
     PASSED,
@@ -30,6 +30,7 @@ from utils.schema import (
     Method,
     RowOutcome,
     SeedInstruction,
+    SetAside,
     Trajectory,
     failed,
     unscored,
@@ -41,7 +42,7 @@ def outcome(trajectory: Trajectory, verdict=PASSED, finding=None, answer: str | 
 
 
 TEXTS = [*HOSTILE.values(), "", "\x00\x1f\u2028", "👩‍👩‍👧‍👦 é ﬁ"]
-RECORDS = [outcome_record(outcome(evolved(seed(text, id), text + "!")), "a-model")[1] for id, text in enumerate(TEXTS)]
+RECORDS = [stored_row(outcome(evolved(seed(text, id), text + "!")), "a-model")[1] for id, text in enumerate(TEXTS)]
 ROWS = list(result_records(RECORDS, EVOLVED))
 
 
@@ -158,10 +159,10 @@ def test_a_reject_holds_the_last_readable_rewrite_or_the_raw_reply():
 
 def test_kinds_of_records():
     rewritten = evolved(seed(), "b")
-    assert outcome_record(outcome(rewritten), "m")[0] == "evolved"
-    assert outcome_record(outcome(rewritten, failed("lost")), "m")[0] == "eliminated"
-    assert outcome_record(outcome(rewritten, unscored("unavailable")), "m")[0] == "unavailable"
-    assert set_aside_record(4, "x", "duplicate")[0] == "set_aside"
+    assert stored_row(outcome(rewritten), "m")[0] == "evolved"
+    assert stored_row(outcome(rewritten, failed("lost")), "m")[0] == "eliminated"
+    assert stored_row(outcome(rewritten, unscored("unavailable")), "m")[0] == "unavailable"
+    assert set_aside_row(SetAside(4, "x", "duplicate")).outcome == "set_aside"
 
 
 def test_a_line_of_the_methods_file():

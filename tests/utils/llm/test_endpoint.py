@@ -23,13 +23,13 @@ from tests.fakes import (
     replied,
     throttled,
 )
-from utils.config import LLMConfig
 from utils.errors import EndpointError
 from utils.llm import JournaledLLM
 from utils.llm.endpoint import OpenAIEndpoint
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger
 from utils.llm.limits import Gate, Window
+from utils.llm_config import LLMConfig
 from utils.schema import AnsweredBy, Completion, Message
 
 KEY = "sk-known-0123456789abcdef"

@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from utils.config import LLMConfig
 from utils.errors import BudgetReached, EndpointError
 from utils.llm import JournaledLLM
 from utils.llm.journal import Journal
 from utils.llm.journaled import Booked
 from utils.llm.ledger import Ledger, estimated_tokens
+from utils.llm_config import LLMConfig
 from utils.schema import CallKind, Completion, Message, Request, Sampling, Usage
 
 PRICED = LLMConfig(price_in="0.27", price_out="1.10", price_cached="0.07", max_tokens=100)

@@ -29,13 +29,14 @@ from tests.fakes import (
     replied,
     throttled,
 )
-from utils.config import LLMConfig, RunConfig
+from utils.config import RunConfig
 from utils.errors import BudgetReached, EndpointError, JournalError
 from utils.llm import JournaledLLM, ReplayEndpoint, check_keys, close_llms, open_llms
 from utils.llm.endpoint import OpenAIEndpoint
 from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger
 from utils.llm.limits import Gate, Window
+from utils.llm_config import LLMConfig
 from utils.schema import Completion, Message, Request
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ import httpx2
 import openai
 import pytest
 
-from utils.config import LLMConfig
 from utils.errors import EndpointError
 from utils.llm.faults import Border, Fault, FaultKind, Refused, error_codes, error_words
 from utils.llm.reply import names_of_models, read_completion
+from utils.llm_config import LLMConfig
 from utils.schema import AnsweredBy, Completion, Usage
 
 URL = "http://127.0.0.1:9/v1"

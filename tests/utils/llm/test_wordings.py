@@ -2,9 +2,9 @@
 
 import pytest
 
-from utils.config import LLMConfig
 from utils.llm.faults import Border, EndpointError, Fault, Refused, Reply, retry_after
 from utils.llm.wordings import asked_wait, length_of_time
+from utils.llm_config import LLMConfig
 
 BORDER = Border(LLMConfig(), "http://127.0.0.1:9/v1", "sk-known-0123456789")
 

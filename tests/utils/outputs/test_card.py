@@ -10,7 +10,7 @@ from tests.builders import HOSTILE
 from utils.config import RunConfig
 from utils.files.writing import write_rows
 from utils.outputs.card import LICENCE_QUESTION, card, language_shares, with_licence
-from utils.rows.records import CONTEXT, EVOLVED
+from utils.rows.records import CONTEXT, EVOLVED, StoredRow
 from utils.rows.summary import MethodSummary, Summary
 from utils.schema import Method
 from utils.text.measures.run import measure_run
@@ -61,7 +61,7 @@ ROWS = [
     }
     for id in range(4)
 ]
-MEASURES = measure_run((["evolved", row] for row in ROWS), finder=lambda _: None)
+MEASURES = measure_run((StoredRow("evolved", row) for row in ROWS), finder=lambda _: None)
 
 
 def made(languages=None, methods=(METHOD,), run=None, columns=EVOLVED, **changes) -> str:

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 from tests.builders import evolved, seeds
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
-from utils.outputs.comparison import COLUMNS, Compared, comparison_text, write_comparison
+from utils.outputs.comparison import COLUMNS, Compared, comparison_json, comparison_text
 from utils.rows.counts import Finished
-from utils.rows.records import outcome_record
+from utils.rows.records import stored_row, stored_rows
 from utils.rows.summary import summarize
 from utils.schema import PASSED, Answer, RowOutcome, Usage, Verdict, failed
 from utils.text.measures.run import measure_run
@@ -27,8 +27,8 @@ def compared(folder, method: str, verdicts: list[Verdict], *added: str, cost: st
         for start, verdict in zip(seeds(len(verdicts)), verdicts, strict=True):
             texts = (" ".join((start.text, *added[:rounds])) for rounds in range(1, len(added) + 1))
             trajectory = evolved(start, *texts)
-            rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
-        measures = measure_run(record for _, record in rows.items())
+            rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
+        measures = measure_run(row for _, row in stored_rows(rows))
         summary = summarize(Finished.on(rows).counts, [], [], ledger, 1.0)
         return Compared(method=method, summary=summary, measures=measures)
 
@@ -94,7 +94,7 @@ def test_nothing_lost_is_told_as_well(tmp_path):
 
 
 def test_the_file_holds_all_figures_and_comes_back(runs):
-    text = write_comparison(runs)
+    text = comparison_json(runs)
     assert TypeAdapter(list[Compared]).validate_json(text) == runs
     assert [run["method"] for run in json.loads(text)] == ["auto", "evol-instruct"]
     assert json.loads(text)[0]["summary"]["eliminated"] == {"lost": 1}

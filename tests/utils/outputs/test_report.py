@@ -11,6 +11,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, make_folder, rejected, set_aside
+from utils.command.arguments import parse_arguments
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.outputs.report import write_report
@@ -21,7 +22,7 @@ from utils.outputs.report.sampling import BUDGET, EACH, SHOWN, survey
 from utils.outputs.report.texts import TEXTS, language_of_locale, read_texts
 from utils.outputs.report.word_diff import word_pieces
 from utils.rows.counts import Finished
-from utils.run.arguments import parse_arguments
+from utils.rows.records import StoredRow
 from utils.text.measures.tags import TagComparison
 from validator.rules import ANSWER_RULES, REWRITE_RULES
 from validator.verdicts import OTHER_REASONS
@@ -333,7 +334,7 @@ def test_a_large_run_is_sampled_with_every_kind_in_it(tmp_path):
 def test_a_run_whose_rows_are_in_partitions_has_the_same_page(tmp_path):
     kept = [evolved(number) for number in range(60)]
     lost = [rejected(number, "lost") for number in range(60, 80)]
-    records = [["evolved", row] for row in kept] + [["eliminated", row] for row in lost]
+    records = [StoredRow("evolved", row) for row in kept] + [StoredRow("eliminated", row) for row in lost]
     folder = make_folder(tmp_path, kept, lost, measured=True)
     whole = folder.write()
     folder.result.unlink()  # its rows are in partitions, elsewhere

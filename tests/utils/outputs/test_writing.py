@@ -9,16 +9,17 @@ import pytest
 
 from tests.builders import evolved, method, seeds
 from tests.hub_stub import HubStub
+from utils.command.arguments import parse_arguments
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, DataError
 from utils.files.row_store import RowStore
 from utils.files.writing import write_rows
 from utils.llm.ledger import Ledger
-from utils.outputs.writing import FinishedRun, check_outputs, write_outputs
+from utils.outputs.result_files import Ran
+from utils.outputs.writing import check_outputs, write_outputs
 from utils.rows.counts import Finished
-from utils.rows.records import EVOLVED, evolved_records, outcome_record
+from utils.rows.records import EVOLVED, evolved_records, stored_row
 from utils.rows.summary import summarize
-from utils.run.arguments import parse_arguments
 from utils.run.run_folder import RunFolder
 from utils.schema import PASSED, Answer, RowOutcome, failed
 from utils.seeds import SeedSource, load_seeds
@@ -39,12 +40,12 @@ def written(folder: Path, *flags: str) -> set[str]:
     ):
         for start, verdict in zip(loaded, (PASSED, failed("lost"), PASSED), strict=True):
             trajectory = evolved(start, f"{start.text} Say why.")
-            rows.put(start.id, outcome_record(RowOutcome(trajectory, verdict, answer=Answer(trajectory, "a")), "m"))
+            rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, answer=Answer(trajectory, "a")), "m"))
         write_rows(run_folder.result, evolved_records(rows), EVOLVED)
         finished = Finished.on(rows)
         summary = summarize(finished.counts, [method()], [], Ledger(), 1.0)
         run_folder.write("summary.json", summary.model_dump_json())
-        asyncio.run(write_outputs(FinishedRun(config, run_folder, finished, EVOLVED, [method()], [], summary)))
+        asyncio.run(write_outputs(config, run_folder, Ran(finished, EVOLVED, [method()], [], summary)))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}
 
 

@@ -5,22 +5,22 @@ from random import Random
 from tests.builders import evolved, seed
 from utils.files.row_store import RowStore
 from utils.rows.counts import Finished, RowCounts
-from utils.rows.records import Record, outcome_record, set_aside_record
-from utils.schema import PASSED, Answer, RowOutcome, failed, unscored
+from utils.rows.records import StoredRow, set_aside_row, stored_row
+from utils.schema import PASSED, Answer, RowOutcome, SetAside, failed, unscored
 
 VERDICTS = (PASSED, failed("lost"), failed("near_copy"), unscored("unavailable"))
 
 
-def record(row_id: int, verdict, rounds: int) -> Record:
+def record(row_id: int, verdict, rounds: int) -> StoredRow:
     trajectory = evolved(seed(id=row_id), *(f"x{number}" for number in range(rounds)))
-    return outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m")
+    return stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m")
 
 
-def records(count: int) -> list[Record]:
+def records(count: int) -> list[StoredRow]:
     """Two generations of each seed, and some rows that are no seeds."""
     random = Random(count)
     made = [[record(n, random.choice(VERDICTS), rounds) for rounds in (1, 2)] for n in range(count)]
-    made[3:3] = [[set_aside_record(100, "", "empty")]]
+    made[3:3] = [[set_aside_row(SetAside(100, "", "empty"))]]
     return [one for pair in made for one in pair]
 
 

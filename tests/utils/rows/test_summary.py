@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.builders import evolved, score, seed
+from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import Finished
-from utils.rows.records import outcome_record, set_aside_record
+from utils.rows.records import set_aside_row, stored_row
 from utils.rows.summary import Summary, as_text, rate_text, summarize
-from utils.run.arguments import parse_arguments
-from utils.schema import PASSED, Answer, Candidate, Method, RowOutcome, Usage, failed, unscored
+from utils.schema import PASSED, Answer, Candidate, Method, RowOutcome, SetAside, Usage, failed, unscored
 
 VERDICTS = [PASSED] * 5 + [failed("lost"), failed("refusal"), failed("lost"), unscored("unavailable")]
 HISTORY = [
@@ -33,8 +33,8 @@ def summary(tmp_path) -> Summary:
     with RowStore(tmp_path / "rows") as rows:
         for id, verdict in enumerate(VERDICTS):
             trajectory = evolved(seed(id=id), "x")
-            rows.put(id, outcome_record(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
-        rows.put(20, set_aside_record(20, "", "empty"))
+            rows.put(id, stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
+        rows.put(20, set_aside_row(SetAside(20, "", "empty")))
         return summarize(Finished.on(rows).counts, [Method("better", "optimized")], HISTORY, ledger, 1.23456)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.builders import seed
 from tests.object_store import environment, object_store
+from utils.command.arguments import parse_arguments
 from utils.errors import DataError, JournalError
 from utils.files.storage import LocalFolder, ObjectStore
-from utils.run.arguments import parse_arguments
 from utils.run.run_folder import OF_A_RUN, OF_CLUSTER, SUCCESS, RunFolder, check_output, check_partitions
 from utils.schema import Completion, Message, Request, Sampling
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from utils.interval import wilson
+from utils.rows.records import StoredRow
 from utils.text.measures.dataset import Distinct, measure_rows
 from utils.text.measures.languages import count_scripts, language
 from utils.text.measures.model import LENGTH_EDGES, OVERLAP_EDGES, DataSetMeasures, Distribution
@@ -284,13 +285,14 @@ def test_korean_pairs_with_the_real_tagger(text, pair):
 # --- A whole run -------------------------------------------------------------------------------------
 
 
-def evolved(row_id: int, seed: str, *stages: str, generation: int | None = None) -> list:
+def evolved(row_id: int, seed: str, *stages: str, generation: int | None = None) -> StoredRow:
     record = {"id": row_id, "seed_instruction": seed, "stages": [{"instruction": s, "method_id": "m"} for s in stages]}
-    return ["evolved", record | {"generation": len(stages) if generation is None else generation}]
+    return StoredRow("evolved", record | {"generation": len(stages) if generation is None else generation})
 
 
-def rejected(row_id: int, seed: str, reason: str, generation: int = 1, kind: str = "eliminated") -> list:
-    return [kind, {"id": row_id, "seed_instruction": seed, "reason": reason, "generation": generation}]
+def rejected(row_id: int, seed: str, reason: str, generation: int = 1, kind: str = "eliminated") -> StoredRow:
+    record = {"id": row_id, "seed_instruction": seed, "reason": reason, "generation": generation}
+    return StoredRow(kind, record)
 
 
 def test_seeds_and_generations_of_a_run():

@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from utils.config import LLM_FLAGS, LLMConfig, RunConfig
+from utils.config import LLM_FLAGS, RunConfig
+from utils.llm_config import LLMConfig
 
 # They change nothing of what comes out, or would put it up on the Hub once more, whoever tries the command.
 NOT_REPEATED = {"plan", "fresh", "quiet", "log_level", "push_to_hub"}

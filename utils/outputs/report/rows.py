@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils.errors import DataError
-from utils.rows.records import Record
+from utils.rows.records import StoredRow
 from utils.seeds import SeedSource, iter_records
 
 LONGEST = 20_000  # characters of a text that are kept in memory
@@ -62,7 +62,7 @@ def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
     return heapq.merge(kept, lost, key=lambda row: (row.id, row.generation))
 
 
-def rows_of(records: Iterable[Record]) -> Iterator[Row]:
+def rows_of(records: Iterable[StoredRow]) -> Iterator[Row]:
     """Rows as a run has them before it writes them."""
     for kind, record in records:
         yield _evolved(record) if kind == "evolved" else _rejected(record)

@@ -11,6 +11,7 @@ from typing import Any
 from utils.outputs.report.rows import LONGEST, Row, Step, Text, rows_of
 from utils.outputs.report.word_diff import word_pieces
 from utils.rows.counts import Finished
+from utils.rows.records import stored_rows
 from utils.schema import BREADTH
 from utils.text.measures.sample import Sample, row_rank
 
@@ -58,7 +59,7 @@ def survey(rows: Iterable[Row]) -> Survey:
 
 def survey_of(finished: Finished) -> Survey:
     """The same of rows that are in no one file."""
-    return survey(rows_of(record for _, record in finished.rows.items()))
+    return survey(rows_of(row for _, row in stored_rows(finished.rows)))
 
 
 class RowSample:

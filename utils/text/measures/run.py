@@ -5,30 +5,30 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, pairwise
 
 from utils.process.each import Each, in_silence
-from utils.rows.records import Record
+from utils.rows.records import StoredRow
 from utils.text.measures.dataset import Measurer
 from utils.text.measures.model import RunMeasures
 from utils.text.measures.verb_noun import FirstPair, first_pair_of
 
 
 def measure_run(
-    records: Iterable[Record], finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
+    rows: Iterable[StoredRow], finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
 ) -> RunMeasures:
-    """The measures of stored records `[kind, record]`, in seed order: records of one id stand together.
+    """The measures of stored rows in seed order: those of one id stand together.
 
     Seeds are all rows that were not set aside, evolved or not. A generation holds the rewrites of that round that
-    records of kind evolved are made of; a rewrite that several of them share counts once.
+    evolved rows are made of; a rewrite that several of them share counts once.
     """
     seeds, generations, reasons = Measurer(), {}, {}
-    for _, group in groupby(records, key=lambda entry: entry[1]["id"]):
+    for _, group in groupby(rows, key=lambda row: row.record["id"]):
         entries = list(group)
-        for kind, record in entries:
-            if kind in ("eliminated", "set_aside"):
+        for outcome, record in entries:
+            if outcome in ("eliminated", "set_aside"):
                 reasons.setdefault(record["generation"], Counter())[record["reason"]] += 1
-        live = [(kind, record) for kind, record in entries if kind != "set_aside"]
+        live = [row for row in entries if row.outcome != "set_aside"]
         if live:
-            seeds.add(live[0][1]["seed_instruction"])
-        for generation, text, parent in _rewrites(record for kind, record in live if kind == "evolved"):
+            seeds.add(live[0].record["seed_instruction"])
+        for generation, text, parent in _rewrites(row.record for row in live if row.outcome == "evolved"):
             generations.setdefault(generation, Measurer()).add(text, parent)
     last = max((*generations, 0))
     return RunMeasures(

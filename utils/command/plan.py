@@ -9,18 +9,19 @@ is one, else from `max_tokens` or a rule of thumb.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
+from typing import NamedTuple
 
-from utils.config import EVOL_INSTRUCT, LLMConfig, RunConfig
-from utils.llm.journal import CallHistory
+from utils.config import EVOL_INSTRUCT, RunConfig
+from utils.llm.journal import CallHistory, journal_history
 from utils.llm.ledger import text_tokens
+from utils.llm_config import LLMConfig
 from utils.prompts import template
+from utils.run.run_folder import JOURNAL
 from utils.schema import Method, SeedInstruction
 
-GROUP = 10
-SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL = 4, 10  # of exploring
 ASSUMED_OUTPUT = {  # tokens of one reply where nothing is known; a reasoning model's thinking comes on top
     "evolve": 350,
     "respond": 500,
@@ -93,20 +94,34 @@ def _levels(config: RunConfig) -> list[tuple[int, int]]:
     return levels
 
 
+class PerCall(NamedTuple):
+    """What one call is about, by the constants of the roles: rows of a group; in exploring, sub-tasks, instructions."""
+
+    rows: int
+    subtasks: int
+    instructions: int
+
+
 class Planner:
     """Counts the calls of a run of `config` over seeds of the given size."""
 
     def __init__(
-        self, config: RunConfig, size: SeedSize, methods: Sequence[Method], history: Mapping[str, CallHistory]
+        self,
+        config: RunConfig,
+        size: SeedSize,
+        methods: Sequence[Method],
+        per_call: PerCall,
+        history: Mapping[str, CallHistory],
     ) -> None:
+        self._per_call = per_call
         self._config = config
         self._size = size
         self._method = max((text_tokens(method.text) for method in methods), default=0)
         self._history = history
 
-    def stages(self) -> list[PlannedCalls]:
+    def lines(self) -> list[PlannedCalls]:
         """All lines of the plan, in the order of the run; lines without calls are left out."""
-        learns = self._config.method == "auto" and self._config.max_steps > 0
+        learns = self._config.learns
         lines = [*self._exploring(), *(self._learning() if learns else ()), *self._final()]
         return [line for line in lines if line.most]
 
@@ -124,35 +139,35 @@ class Planner:
         if not config.explore:
             return []
         domains, tasks, samples = len(config.explore), task_count(config), config.explore_samples
-        splits = sum(tasks * ceil(breadth / SUBTASKS_PER_CALL) for tasks, breadth in _levels(config))
-        least = splits + tasks * ceil(samples / INSTRUCTIONS_PER_CALL)
+        splits = sum(tasks * ceil(breadth / self._per_call.subtasks) for tasks, breadth in _levels(config))
+        least = splits + tasks * ceil(samples / self._per_call.instructions)
         return [self._line("explore", "explore", domains * least, domains * tasks * (2 + 2 * samples), 200)]
 
     def _learning(self) -> list[PlannedCalls]:
-        config, mean = self._config, self._size.mean
+        config, mean, group = self._config, self._size.mean, self._per_call.rows
         steps, candidates, dev, train = config.max_steps, config.candidate_size, config.dev_size, config.train_size
-        groups, tried = ceil(dev / GROUP), steps * candidates
-        first_group = min(GROUP, dev)
+        groups, tried = ceil(dev / group), steps * candidates
+        first_group = min(group, dev)
         least = dev + steps * ((candidates - 1) * first_group + dev)
         most = dev + tried * dev
         judged = config.judge != "off"
         trajectories = train * mean * GROWTH * (config.loop + 1)
-        evolve, train_groups = self._method + mean, steps * ceil(train / GROUP) * judged
+        evolve, train_groups = self._method + mean, steps * ceil(train / group) * judged
         return [
             self._line("evolve train", "evolve", steps * train * config.loop, steps * train * config.loop, evolve),
-            self._line("judge train", "judge", train_groups, 3 * train_groups, 2 * GROUP * mean * GROWTH),
+            self._line("judge train", "judge", train_groups, 3 * train_groups, 2 * group * mean * GROWTH),
             self._line("analyze", "analyze", steps * candidates, tried, self._method + trajectories),
             self._line("optimize", "optimize", steps * candidates, 3 * tried, 1.5 * self._method + trajectories),
             self._line("validate: evolve", "evolve", least, most, evolve),
-            self._line("validate: judge", "judge", ceil(least / GROUP) * judged, 3 * (1 + tried) * groups * judged,
-                       2 * GROUP * mean * GROWTH),
+            self._line("validate: judge", "judge", ceil(least / group) * judged, 3 * (1 + tried) * groups * judged,
+                       2 * group * mean * GROWTH),
             self._line("validate: answer", "respond", least, most, mean * GROWTH),
-            self._line("validate: compare", "compare", 0, tried * groups * judged, 3 * GROUP * mean * GROWTH),
+            self._line("validate: compare", "compare", 0, tried * groups * judged, 3 * group * mean * GROWTH),
         ]  # fmt: skip
 
     def _final(self) -> list[PlannedCalls]:
-        config, size = self._config, self._size
-        rounds, rows, groups = config.generations, size.rows, ceil(size.rows / GROUP)
+        config, size, group = self._config, self._size, self._per_call.rows
+        rounds, rows, groups = config.generations, size.rows, ceil(size.rows / group)
         if rounds == 0:
             unanswered = rows - size.referenced
             answers = self._line("answer", "respond", unanswered, unanswered * config.attempts, size.mean)
@@ -161,7 +176,7 @@ class Planner:
         judges = kept * groups * (config.judge == "all")
         equals = kept * groups * (config.method == EVOL_INSTRUCT)
         grown = size.mean * (1 + GROWTH**rounds) / 2
-        pairs = 2 * GROUP * grown
+        pairs = 2 * group * grown
         return [
             self._line("final: evolve", "evolve", rows * rounds, rows * rounds * config.attempts, self._method + grown),
             self._line("final: judge", "judge", judges, 3 * judges * config.attempts, pairs),
@@ -173,8 +188,8 @@ class Planner:
     def _tagging(self, mean: float) -> list[PlannedCalls]:
         """A sample of seeds, and one of evolved rows of `mean` tokens that is as large."""
         config = self._config
-        calls = ceil(2 * min(config.tag_size, self._size.rows) / GROUP) * config.tag
-        return [self._line("tagging", "tag", calls, 3 * calls, GROUP * mean)]
+        calls = ceil(2 * min(config.tag_size, self._size.rows) / self._per_call.rows) * config.tag
+        return [self._line("tagging", "tag", calls, 3 * calls, self._per_call.rows * mean)]
 
 
 def cost_of(line: PlannedCalls, calls: int, config: RunConfig) -> Decimal:
@@ -185,6 +200,27 @@ def cost_of(line: PlannedCalls, calls: int, config: RunConfig) -> Decimal:
 def seconds_of(line: PlannedCalls, calls: int, config: RunConfig) -> float:
     at_once = 32 if config.batch_size == "auto" else config.batch_size
     return calls * (FIRST_TOKEN_SECONDS + line.output_tokens / TOKENS_PER_SECOND) / at_once
+
+
+def plan_of(
+    config: RunConfig,
+    seeds: Iterable[SeedInstruction] | None,
+    methods: Sequence[Sequence[Method]],
+    per_call: PerCall,
+) -> str:
+    """The text of `--plan`; of a comparison, all its runs.
+
+    `seeds` are those of the run, None where exploring has yet to find them; `methods` those at hand for each of
+    `config.runs()`.
+    """
+    size = explored_size(config) if seeds is None else seed_size(seeds)
+    history = journal_history(config.run_folder / JOURNAL)
+    lines: list[PlannedCalls] = []
+    for of_one, at_hand in zip(config.runs(), methods, strict=True):
+        of_run = Planner(of_one, size, at_hand, per_call, history).lines()
+        name = f"{of_one.method}: " if config.compare else ""
+        lines += (replace(line, title=f"{name}{line.title}") for line in of_run)
+    return plan_text(lines, config, history)
 
 
 def plan_text(lines: Sequence[PlannedCalls], config: RunConfig, history: Mapping[str, CallHistory]) -> str:

@@ -9,14 +9,17 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from main import each_method, methods_at_hand
+from evolver import methods_at_hand
+from generator import GROUP_SIZE
+from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL
 from tests.builders import seed, seeds
 from tests.command import SEEDS, SMALL, run_here
+from utils.command.arguments import parse_arguments
+from utils.command.plan import PerCall, PlannedCalls, Planner, cost_of, explored_size, plan_text, seed_size, task_count
 from utils.config import RunConfig
 from utils.llm.journal import CallHistory
-from utils.run.arguments import parse_arguments
-from utils.run.plan import PlannedCalls, Planner, cost_of, explored_size, plan_text, seed_size, task_count
 
+PER_CALL = PerCall(GROUP_SIZE, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL)
 GOLDEN = ("--data-path", str(SEEDS))
 EXPLORE = ("--explore", "gardens", "--explore-depth", "2", "--explore-breadth", "5,2", "--explore-samples", "3")
 # name -> the flags of a run, offline; SMALL learns for one step from 4 rows, with 2 candidates on 6
@@ -41,7 +44,9 @@ def planned(config: RunConfig) -> list[PlannedCalls]:
     rows = [json.loads(line) for line in SEEDS.read_text(encoding="utf-8").splitlines()]
     starts = [seed(row["instruction"], id, row.get("response")) for id, row in enumerate(rows)]
     size = explored_size(config) if config.explore else seed_size(starts)
-    return [line for run in each_method(config) for line in Planner(run, size, methods_at_hand(run), {}).stages()]
+    return [
+        line for run in config.runs() for line in Planner(run, size, methods_at_hand(run.method), PER_CALL, {}).lines()
+    ]
 
 
 @cache
@@ -100,7 +105,7 @@ def test_least_is_what_a_smooth_run_asks_for():
 
 def lines_of(*flags: str, rows: int = 25) -> dict[str, tuple[int, int]]:
     config = config_of(*flags)
-    lines = Planner(config, seed_size(seeds(rows)), methods_at_hand(config), {}).stages()
+    lines = Planner(config, seed_size(seeds(rows)), methods_at_hand(config.method), PER_CALL, {}).lines()
     return {line.title: (line.least, line.most) for line in lines}
 
 
@@ -131,7 +136,7 @@ def test_the_lines_of_the_final_run():
 def test_seeds_as_they_are_ask_for_the_answers_that_are_missing():
     config = config_of("--generations", "0", "--max-steps", "0", "--attempts", "3")
     starts = [*seeds(7), seed("Name a lake.", 7, "Lake Baikal.")]
-    (line,) = Planner(config, seed_size(starts), methods_at_hand(config), {}).stages()
+    (line,) = Planner(config, seed_size(starts), methods_at_hand(config.method), PER_CALL, {}).lines()
     assert (line.kind, line.least, line.most) == ("respond", 7, 21)
 
 
@@ -176,14 +181,14 @@ def test_the_size_of_the_seeds():
 def test_longer_seeds_make_longer_prompts():
     config = config_of("--max-steps", "0")
     sizes = (seed_size([seed("a" * length)]) for length in (40, 4000))
-    short, long = (Planner(config, size, methods_at_hand(config), {}).stages() for size in sizes)
+    short, long = (Planner(config, size, methods_at_hand(config.method), PER_CALL, {}).lines() for size in sizes)
     assert all(one.input_tokens < other.input_tokens for one, other in zip(short, long, strict=True))
 
 
 def test_what_the_journal_knows_takes_the_place_of_assumptions():
     config = config_of("--max-steps", "0")
     history = {"evolve": CallHistory(40, 900.0, 123.0)}
-    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), history).stages()
+    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config.method), PER_CALL, history).lines()
     assert {line.output_tokens for line in lines if line.kind == "evolve"} == {123.0}
     assert {line.output_tokens for line in lines if line.kind == "respond"} == {500}
     text = plan_text(lines, config, history)
@@ -194,7 +199,7 @@ def test_what_the_journal_knows_takes_the_place_of_assumptions():
 
 def test_max_tokens_bounds_what_is_assumed():
     config = config_of("--max-steps", "0", "--evol-llm-config", "max_tokens=100")
-    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), {}).stages()
+    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config.method), PER_CALL, {}).lines()
     assert {line.kind: line.output_tokens for line in lines} == {"evolve": 100, "judge": 250, "respond": 100}
 
 
@@ -208,7 +213,7 @@ def test_each_llm_has_its_own_price():
 
 def test_the_table_adds_up_and_says_what_it_assumes():
     config = config_of(*PRICED)
-    lines = Planner(config, seed_size(seeds(300)), methods_at_hand(config), {}).stages()
+    lines = Planner(config, seed_size(seeds(300)), methods_at_hand(config.method), PER_CALL, {}).lines()
     table, _, said = plan_text(lines, config, {}).partition("\n\n")
     head, *rows, total = table.splitlines()
     assert head.split()[:2] == ["stage", "calls"]
@@ -223,5 +228,5 @@ def test_the_table_adds_up_and_says_what_it_assumes():
 
 def test_without_prices_it_says_how_to_see_the_cost():
     config = config_of()
-    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config), {}).stages()
+    lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config.method), PER_CALL, {}).lines()
     assert "price_in and price_out" in plan_text(lines, config, {})

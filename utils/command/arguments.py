@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from utils.config import FROM_RECORDINGS, LLM_FLAGS, LLMConfig, RunConfig
+from utils.command.recording import as_recorded
+from utils.config import EXTRA, FROM_RECORDINGS, KNOWN_KEYS, LLM_FLAGS, Flag, RunConfig
 from utils.errors import ConfigError
+from utils.llm_config import LLMConfig, marked
 from utils.process.logs import complain, writes_json
 from utils.process.streams import say
 from utils.redaction import holds_key, names_secret, value_shown
-from utils.run.recording import as_recorded
 
 _VALUE = re.compile(r" '.*'")  # as argparse repeats one
 
@@ -53,86 +54,47 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All flags with their help; values are checked by RunConfig."""
+    """All flags, as they stand in RunConfig, which checks the values."""
     parser = _Parser(
         prog="main.sh",
         description="Auto Evol-Instruct: learn how to make instructions harder, then evolve a whole data set.",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    flag = parser.add_argument
-    data = parser.add_argument_group("seeds")
-    kinds = ".jsonl .json .csv .tsv .parquet .arrow"
-    data.add_argument("--data-path", metavar="NAME|FILE", help=f"Hub data set; or file, folder, glob, URL of {kinds}")
-    data.add_argument("--split", help="split of the data set (default: train, or the only one)")
-    data.add_argument("--subset", help="configuration of the data set")
-    data.add_argument("--instruction-field", metavar="COLUMN", help="default: instruction, or a chat column")
-    data.add_argument("--response-field", metavar="COLUMN", help="default: response, if there is one")
-    data.add_argument("--input-field", metavar="COLUMN", help="default: input, if there is one; joined in; none: not")
-    data.add_argument("--turn", metavar="last|first|all", help="which user turn of a chat is the seed (last answered)")
-    data.add_argument("--keep-columns", metavar="A,B|all", help="columns that go through to the result, as extra")
-    data.add_argument("--encoding", metavar="NAME", help="of text files that are not UTF-8: cp949, utf-16, …")
-    data.add_argument("--explore", metavar="DOMAIN", action="append", help="seeds from exploring a domain; repeatable")
-    data.add_argument("--explore-depth", metavar="K", help="levels of sub-tasks (2)")
-    data.add_argument("--explore-breadth", metavar="B,B", help="sub-tasks of a task, per level (8,6)")
-    data.add_argument("--explore-samples", metavar="N", help="instructions per task (10)")
-    flag("--train-size", metavar="N", help="instructions to learn from (20)")
-    flag("--dev-size", metavar="N", help="instructions that methods are measured on (50)")
-    flag("--seed", metavar="N", help="of the split and of all draws (42)")
-    flag("--batch-size", metavar="N|auto", help="requests in flight, over both LLMs (10)")
-    learning = parser.add_argument_group("learning")
-    learning.add_argument(
-        "--method", metavar="auto|evol-instruct|FILE", help="learn a method, draw six operations, or read one (auto)"
-    )
-    learning.add_argument(
-        "--compare", metavar="A,B", help="run several methods over the same rows: one table, no result"
-    )
-    learning.add_argument("--methods", metavar="K", help="draw from the K best methods that differ in effect (1)")
-    learning.add_argument("--max-steps", "--max-step", metavar="N", help="steps of learning; 0: initial method (3)")
-    learning.add_argument("--loop", metavar="N", help="rounds of evolving per trajectory in learning (3)")
-    learning.add_argument("--candidate-size", metavar="N", help="candidate methods per step (5)")
-    learning.add_argument("--patience", metavar="N", help="stop after so many steps that bring nothing (3)")
-    learning.add_argument("--judge", metavar="all|dev|off", help="where an LLM judges rewrites besides rules (all)")
-    final = parser.add_argument_group("final run")
-    final.add_argument("--test-run", metavar="0|1", help="1: run with the first ten seeds only (0)")
-    final.add_argument("--generations", metavar="N", help="rounds of evolving; 0: seeds as they are (1)")
-    final.add_argument(
-        "--keep-generations", action=argparse.BooleanOptionalAction, help="every round a row (with evol-instruct: yes)"
-    )
-    final.add_argument("--breadth", metavar="SHARE", help="share of rows that go in breadth: a new task (0)")
-    final.add_argument("--max-overlap", metavar="X", help="ROUGE-L with another row that makes a near-duplicate (0.7)")
-    final.add_argument("--attempts", metavar="N", help="tries per row before it is eliminated (2)")
-    final.add_argument("--save-path", metavar="FILE", help=".json .jsonl .parquet (evolution_result.json)")
-    final.add_argument("--min-retention", metavar="SHARE", help="exit 4 when a smaller share of rows survives")
-    final.add_argument("--engine", metavar="local|ray", help="where the final run runs (local)")
-    final.add_argument("--ray-address", metavar="HOST:PORT", help="Ray cluster; else one of this machine is started")
-    llm = parser.add_argument_group("LLMs")
-    known = KNOWN_KEYS.replace(",", "")
-    llm.add_argument("--evol-llm-config", nargs="+", metavar="KEY=VALUE", help=f"evolves and answers; {known}")
-    llm.add_argument(
-        "--optim-llm-config", nargs="+", metavar="KEY=VALUE", help="analyzes, optimizes, judges; same keys"
-    )
-    llm.add_argument("--offline", action="store_true", help="no network: example seeds and a rule-based stand-in LLM")
-    llm.add_argument("--plan", action="store_true", help="print calls, tokens, cost and time per stage, and exit")
-    llm.add_argument("--max-calls", metavar="N", help="stop cleanly (exit 5) after so many calls")
-    llm.add_argument("--max-cost", metavar="AMOUNT", help="stop cleanly (exit 5) at this cost; needs prices")
-    llm.add_argument("--replay", metavar="FILE", help="answer from an exported journal alone")
-    llm.add_argument("--export-journal", metavar="FILE", help="write the journal as readable JSONL at the end")
-    output = parser.add_argument_group("output")
-    output.add_argument("--quiet", action="store_true", help="no progress display")
-    output.add_argument("--log-level", metavar="LEVEL", help="debug info warning error (info)")
-    output.add_argument("--log-format", metavar="text|json", help="json: a JSON object per line on stderr (text)")
-    output.add_argument("--no-report", action="store_true", help="do not write report.html")
-    output.add_argument("--lang", metavar="en|ko", help="language of the report (the terminal's, or else the data's)")
-    output.add_argument("--tag", action="store_true", help="tag samples: complexity and diversity as in the paper")
-    output.add_argument("--tag-size", metavar="N", help="rows that are tagged, of seeds and of evolved rows (100)")
-    output.add_argument("--export", metavar="SHAPE", help="write alpaca, messages or sharegpt beside the result")
-    output.add_argument(
-        "--reasoning", metavar="field|think|drop", help="how --export writes thoughts (messages: field; else drop)"
-    )
-    output.add_argument("--push-to-hub", metavar="ORG/NAME", help="upload the result as a private data set")
-    output.add_argument("--fresh", action="store_true", help="set an earlier run folder aside and begin anew")
+    groups: dict[str, Any] = {}
+    for name, flag in marked(RunConfig, Flag).items():
+        group = groups.setdefault(flag.group, None) or parser.add_argument_group(flag.group)
+        groups[flag.group] = group
+        words = [flag_of(name), *ALSO_CALLED.get(name, ())]
+        default = default_shown(RunConfig.model_fields[name].default)
+        shown = {"help": (flag.help + (f" ({default})" if default else "")).replace("%", "%%")}
+        group.add_argument(*words, **shown, **_read_as(name, flag))
     return parser
+
+
+ALSO_CALLED = {"max_steps": ("--max-step",)}
+
+
+def flag_of(name: str) -> str:
+    """What a field of RunConfig is called on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def default_shown(value: Any) -> str:
+    """A default as the help shows it; empty for none, and where it is that a flag is not given."""
+    if value is None or isinstance(value, bool | LLMConfig) or value == ():
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+
+
+def _read_as(name: str, flag: Flag) -> dict[str, Any]:
+    """How argparse reads a flag: one word, several of them, several times, or none."""
+    if RunConfig.model_fields[name].annotation is bool:
+        return {"action": "store_true"}
+    if not flag.metavar:
+        return {"action": argparse.BooleanOptionalAction}
+    several = {"nargs": "+"} if name in LLM_FLAGS else {"action": "append"} if name == "explore" else {}
+    return {"metavar": flag.metavar, **several}
 
 
 def _key_values(flag: str, words: Sequence[str]) -> dict[str, Any]:
@@ -149,8 +111,6 @@ def _key_values(flag: str, words: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-EXTRA = "extra."
-KNOWN_KEYS = ", ".join(f"{EXTRA}NAME" if name == "extra" else name for name in LLMConfig.model_fields)
 HAVE_A_KEY = {"model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "service_tier"}
 
 NOT_TO_BE_SET = {
@@ -275,7 +235,7 @@ def parse_arguments(argv: Sequence[str]) -> RunConfig:
     try:
         for name in LLM_FLAGS:
             if name in options:
-                options[name] = _key_values("--" + name.replace("_", "-"), options[name])
+                options[name] = _key_values(flag_of(name), options[name])
         if "replay" in options:
             options = as_recorded(options, Path(options["replay"]), RunConfig.model_fields, FROM_RECORDINGS)
         return RunConfig(**options)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from utils.config import LLMConfig, RunConfig
+from utils.command.arguments import build_parser, parse_arguments
+from utils.command.flags_page import page
+from utils.config import RunConfig
 from utils.errors import ConfigError, EndpointError
-from utils.run.arguments import build_parser, parse_arguments
+from utils.llm_config import LLMConfig
 from utils.schema import Sampling
 
 KEYS = {"model", "base_url", "api_key_env", "temperature", "top_p", "max_tokens", "timeout", "max_retries", "seed"}
@@ -360,11 +362,13 @@ def test_the_whole_address_of_an_endpoint_is_taken_for_its_base(given, meant):
 
 
 def test_the_name_of_the_default_model_stands_in_one_place():
-    from utils.config import DEEPSEEK_MODEL
+    from utils.llm_config import DEEPSEEK_MODEL
 
-    project = Path(__file__).parents[2]
+    project = Path(__file__).parents[3]
     sources = [path for path in project.rglob("*.py") if ".venv" not in path.parts and "tests" not in path.parts]
-    assert [path.name for path in sources if f'"{DEEPSEEK_MODEL}"' in path.read_text(encoding="utf-8")] == ["config.py"]
+    assert [path.name for path in sources if f'"{DEEPSEEK_MODEL}"' in path.read_text(encoding="utf-8")] == [
+        "llm_config.py"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -373,3 +377,8 @@ def test_the_name_of_the_default_model_stands_in_one_place():
 def test_how_thoughts_are_exported_has_to_fit(flags):
     with pytest.raises(ConfigError, match="--reasoning"):
         parse(*flags)
+
+
+def test_the_page_of_flags_is_current():
+    """If not: `python -m utils.command.flags_page > docs/flags.md`."""
+    assert (Path(__file__).parents[3] / "docs/flags.md").read_text(encoding="utf-8") == page()

@@ -1,0 +1,34 @@
+"""What the final run needs on a cluster only, loaded where it is needed: Ray is no dependency of the local engine."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+from utils.config import RunConfig
+from utils.files.row_store import RowStore
+from utils.process.each import Each
+from utils.seeds import SeedSet
+
+
+def cluster_of(config: RunConfig) -> AbstractContextManager[None]:
+    """The Ray cluster that the final run is for, connected to before anything costs. Raises EndpointError."""
+    if config.engine == "local":
+        return nullcontext()
+    from generator.scale_out import connected
+
+    return connected(config.ray_address)
+
+
+async def drop_near_duplicates(rows: RowStore, seeds: SeedSet, config: RunConfig, each: Each) -> None:
+    """Eliminate new instructions of `rows` that nearly repeat another row's, in row order; `each` shows how far it is.
+
+    With `--max-overlap 1` there are none. A cluster takes over where there are too many rows for one machine.
+    """
+    if config.max_overlap == 1:
+        return
+    if config.engine == "ray":
+        from generator.scale_out import eliminate_near_duplicates_in_shards
+
+        await eliminate_near_duplicates_in_shards(rows, seeds, config.max_overlap, each)
+    else:
+        from utils.text.near_duplicates import eliminate_near_duplicates  # numpy, which other runs can spare
+
+        eliminate_near_duplicates(rows, seeds, config.max_overlap, each)

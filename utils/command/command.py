@@ -1,0 +1,177 @@
+"""The command around a run: arguments, checks in their order, errors as one line, exit codes."""
+
+import asyncio
+import logging
+import shlex
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from utils.command.arguments import parse_arguments, typed, wants_json
+from utils.config import RunConfig
+from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError
+from utils.files.storage import store_of
+from utils.llm import check_keys
+from utils.outputs.writing import check_apart, check_outputs
+from utils.process.environment import load_environment
+from utils.process.logs import complain, set_up_logging
+from utils.process.scratch import scratch_folder
+from utils.process.stopping import Stop
+from utils.process.streams import complete_streams, say, settle_streams
+from utils.rows.summary import Summary, Told
+from utils.run.run_folder import RunFolder, check_output, check_partitions
+from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
+from utils.urls import is_url
+
+T = TypeVar("T")
+log = logging.getLogger("auto-evol")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+class Command:
+    """A command line that is being carried out; made by `open_command`.
+
+    `scratch` is a folder for as long as it lasts, `exit_code` what the process is to end with (utils/errors.py).
+    """
+
+    def __init__(self, argv: Sequence[str], stop: Stop, resources: ExitStack) -> None:
+        self.exit_code = 0
+        self.command = shlex.join(["sh", "main.sh", *without_repetition(typed(argv))])
+        self._similar = ""
+        self._argv, self._stop, self._resources = argv, stop, resources
+
+    def read(self) -> tuple[RunConfig, SeedSet | None]:
+        """The flags, checked, and their data set; None where exploring has yet to find it.
+
+        Raises ConfigError for flags, and DataError for a data set, that cannot be used.
+        """
+        self._config = config = parse_arguments(self._argv)
+        set_up_logging(config.log_level, config.log_format == "json")
+        load_environment(config.key_variables)
+        self.scratch = self._resources.enter_context(scratch_folder())
+        if config.explore:
+            return config, None
+        seeds = self._resources.enter_context(load_seeds(seed_sources(config), self.scratch / "seeds.sqlite"))
+        for run in config.runs():
+            if run.learns:
+                split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+        self._similar = similar_seeds(config, seeds)
+        return config, seeds
+
+    def say_plan(self, plan: str) -> None:
+        """Say what was planned, and how many seeds repeat others."""
+        say(f"{plan}\n{self._similar}".rstrip())
+
+    def open_folder(self) -> RunFolder:
+        """Check output path and keys, in this order and before anything costs; then the run folder."""
+        check_result(self._config)
+        check_outputs(self._config)
+        check_keys(self._config)
+        return self._resources.enter_context(RunFolder(self._config))
+
+    def wait(self, folder: RunFolder, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` returns. Where a signal or the budget ends it, the error says how to go on."""
+        try:
+            return asyncio.run(self._stop.stoppable(work))
+        except (Interrupted, BudgetReached) as exc:
+            kept = "all answers" if self._config.engine == "ray" else f"{len(folder.journal)} answers"
+            raise type(exc)(f"{exc}; {kept} are kept, continue with: {self.command}") from exc
+
+    def end(self, folder: RunFolder, told: Told) -> None:
+        """Say what came of the run. Raises what `check_outcome` does."""
+        if self._config.export_journal:
+            folder.journal.export(self._config.export_journal, self._config.determining())
+        say(told.text)
+        if told.summary:
+            check_outcome(self._config, told.summary)
+
+    def fail(self, exc: BaseException) -> None:
+        """Say an error in one line, and have the process end with its exit code."""
+        complain(self._in_words(exc))
+        kinds = {MemoryError: DataError, KeyboardInterrupt: Interrupted}
+        self.exit_code = (exc if isinstance(exc, AutoEvolError) else kinds[type(exc)]).exit_code
+
+    def _in_words(self, exc: BaseException) -> str:
+        if isinstance(exc, MemoryError):
+            return "out of memory: give this machine more of it, or the program smaller files"
+        if isinstance(exc, KeyboardInterrupt):
+            begun = self._stop.began
+            when = "at the end; the same command goes on" if begun else "before anything was asked; start again"
+            return f"interrupted {when} with: {self.command}"
+        return str(exc)
+
+
+@contextmanager
+def open_command(argv: Sequence[str]) -> Iterator[Command]:
+    """Carry out the flags `argv`: every error inside ends as one line on stderr and in `exit_code`."""
+    complete_streams()
+    set_up_logging("info", wants_json(argv))  # what is wrong with the flags is told as they want it told
+    try:
+        with Stop() as stop:
+            resources = ExitStack()
+            command = Command(argv, stop, resources)
+            try:
+                with resources:
+                    yield command
+            except (AutoEvolError, MemoryError, KeyboardInterrupt) as exc:
+                command.fail(exc)
+    finally:
+        settle_streams()
+
+
+def without_repetition(argv: Sequence[str]) -> list[str]:
+    """The flags without those that a later one overrides."""
+    flags: list[list[str]] = []
+    for word in argv:
+        if word.startswith("--") or not flags:
+            flags.append([])
+        flags[-1].append(word)
+    last = {words[0]: words for words in flags if words[0] != "--explore"}
+    return [word for words in flags if last.get(words[0], words) is words for word in words]
+
+
+def similar_seeds(config: RunConfig, seeds: SeedSet) -> str:
+    """How many seeds repeat others, told before anything costs; empty with `--max-overlap 1`."""
+    if config.max_overlap == 1:
+        return ""
+    from utils.text.near_duplicates import near_duplicates_among  # numpy, which the start of the program can spare
+
+    similar = near_duplicates_among(seeds, config.max_overlap)
+    log.info(similar)
+    return similar
+
+
+def check_result(config: RunConfig) -> None:
+    """Say before anything costs where the result, or the journal, could not be written."""
+    check_output(config.result, "--save-path", config.in_partitions)
+    check_apart(config)
+    if config.in_partitions:
+        is_remote = is_url(config.save_path)
+        store = store_of(config.save_path)
+        check_partitions(store, config.save_path)
+        if is_remote:
+            store.write(".written", b"")
+            store.delete([".written"])
+    if config.export_journal:
+        check_output(config.export_journal, "--export-journal")
+
+
+def seed_sources(config: RunConfig) -> list[SeedSource]:
+    """The data set of the flags; offline and without one, the built-in examples, Korean first."""
+    if config.data_path:
+        return [SeedSource(**{field: getattr(config, field) for field in SeedSource.__dataclass_fields__})]
+    return [SeedSource(str(EXAMPLES / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
+
+
+def check_outcome(config: RunConfig, summary: Summary) -> None:
+    """Raises EndpointError when not a single row was answered, RetentionError when none or too few survived."""
+    if summary.unavailable and not summary.evolved:
+        raise EndpointError("not a single row was answered, see run.log; check the endpoint and run again")
+    if not summary.evolved:
+        raise RetentionError(f"nothing survived: none of {summary.rows_in} rows; see {config.rejects} for the reasons")
+    if config.min_retention is not None and summary.retention < config.min_retention:
+        raise RetentionError(
+            f"retention {summary.retention:.3f} is below --min-retention {config.min_retention:g}; "
+            f"see {config.rejects} for the reasons"
+        )

@@ -1,0 +1,48 @@
+"""What every part of a run is given: the two LLMs, the configuration, the account, the display."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from utils.config import RunConfig
+from utils.errors import BudgetReached
+from utils.llm import JournaledLLM, Recorder, close_llms, open_llms
+from utils.llm.ledger import Ledger
+from utils.run.display import Display
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The evol LLM and the optimizer LLM, opened, with what they were opened for."""
+
+    evol: JournaledLLM
+    optim: JournaledLLM
+    config: RunConfig
+    ledger: Ledger
+    display: Display
+    started: float = field(default_factory=time.monotonic)
+
+    @staticmethod
+    def of(config: RunConfig, journal: Recorder, ledger: Ledger, quiet: bool) -> "RunContext":
+        """Open the LLMs of `config`; who does so has them drained or closed in the end."""
+        evol, optim = open_llms(config, journal, ledger)
+        return RunContext(evol, optim, config, ledger, Display(ledger, quiet))
+
+    async def drain(self) -> None:
+        """Have calls under way come home; none is begun any more."""
+        await asyncio.gather(self.evol.drain(), self.optim.drain())
+
+
+@asynccontextmanager
+async def open_context(config: RunConfig, journal: Recorder, ledger: Ledger) -> AsyncIterator[RunContext]:
+    """The LLMs of a run, closed in the end; where the budget ends it, calls under way come home first."""
+    ctx = RunContext.of(config, journal, ledger, config.quiet)
+    try:
+        yield ctx
+    except BudgetReached:
+        await ctx.drain()
+        raise
+    finally:
+        await close_llms(ctx.evol, ctx.optim)
