@@ -139,6 +139,17 @@ def test_a_method_of_the_same_text_is_not_shown_twice(tmp_path):
     assert page.count("used in the final run") == 1
 
 
+def test_rows_of_the_result_are_counted_by_method(tmp_path):
+    first, second = (each.score.method.id for each in LEARNED[:2])
+    made_by = (second, first, second)
+    rows = [evolved(n, f"Name river {n} now.") for n in range(3)]
+    for row, method_id in zip(rows, made_by, strict=True):
+        row["stages"][0]["method_id"] = method_id
+    page = squeezed(make_folder(tmp_path, rows, (), LEARNED).write())
+    bars = page.split("Rows of the result by the method of their last stage")[1].split("</section>")[0]
+    assert re.findall(r'class="(?:name|count)">(\w+)<', bars) == [second, "2", first, "1"]
+
+
 def test_it_shows_calls_tokens_and_cost_in_the_order_of_stages(whole):
     shown = squeezed(Reader(whole.write()).shown)
     assert "Evolve 12 3 0 4,500 70 600 0.2500 Answer 12 3 0" in shown

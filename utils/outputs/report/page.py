@@ -30,21 +30,18 @@ def page(run: RunFiles, seen: Survey, name: str, lang: Lang | None = None) -> st
     """The report as one HTML text; `name` is the result file's, `lang` by default that of most seeds shown."""
     texts = read_texts(lang or main_language(seen))
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    return (
-        environment(texts)
-        .get_template("page.html")
-        .render(
-            name=name,
-            run=run,
-            summary=run.summary,
-            flags=run.flags,
-            seen=seen,
-            choices=_choices(seen, texts),
-            policy=_policy(script),
-            style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-            script=Markup(script),
-            data=_data(run, seen, texts),
-        )
+    template = environment(texts).get_template("page.html")
+    return template.render(
+        name=name,
+        run=run,
+        summary=run.summary,
+        flags=run.flags,
+        seen=seen,
+        choices=_choices(seen, texts),
+        policy=_policy(script),
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        data=_data(run, seen, texts),
     )
 
 
@@ -104,6 +101,5 @@ def _choices(seen: Survey, texts: Texts) -> dict[str, list[tuple[str, str, int]]
 
 def _data(run: RunFiles, seen: Survey, texts: Texts) -> Markup:
     """What the script shows: rows, and the names of all that they are labelled with."""
-    names = texts.for_script()
-    names["methods"] |= {method.method_id: method_name(method, texts) for method in reversed(run.methods)}
-    return script_data({"words": names, "rows": [row_data(row) for row in seen.sample]})
+    learned = {id_: method_name(method, texts) for id_, method in run.by_id.items()}
+    return script_data({"words": texts.for_script(learned), "rows": [row_data(row) for row in seen.sample]})

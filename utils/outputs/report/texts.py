@@ -43,11 +43,12 @@ class Texts:
         """A sentence on a reason; empty for one unknown here."""
         return self.reasons[code]["why"] if code in self.reasons else ""
 
-    def for_script(self) -> dict[str, Mapping[str, str]]:
-        """What page.js needs to name things."""
+    def for_script(self, learned: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        """What page.js needs to name things; `learned` are the names of methods of this run by their ids."""
         names = {code: self.reason(code) for code in self.reasons}
         why = {code: self.why(code) for code in self.reasons}
-        return {"ui": self.script, "reasons": names, "why": why, "labels": names | self.labels, "methods": self.methods}
+        methods = {**self.methods, **learned}
+        return {"ui": self.script, "reasons": names, "why": why, "labels": names | self.labels, "methods": methods}
 
 
 def read_texts(lang: Lang) -> Texts:
