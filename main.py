@@ -90,8 +90,8 @@ async def evolve_train(ctx: RunContext, method: Method, train: Sequence[SeedInst
     """Trajectories of `loop` rounds, and what the judge finds in their final stages."""
 
     async def of_group(group: Sequence[SeedInstruction]) -> list[Case]:
-        works = (evolve(ctx.evol, seed, lambda *_: method, ctx.config.loop, first_rewrite_rule) for seed in group)
-        trajectories = dict(enumerate(await gather_or_cancel(*works), start=1))
+        evolving = (evolve(ctx.evol, seed, lambda *_: method, ctx.config.loop, first_rewrite_rule) for seed in group)
+        trajectories = dict(enumerate(await gather_or_cancel(*evolving), start=1))
         to_judge = {case_id: t for case_id, t in trajectories.items() if t.stages and not t.stopped}
         findings = await judge(ctx.optim, to_judge) if ctx.config.judge != "off" and to_judge else {}
         return [(trajectory, findings.get(case_id)) for case_id, trajectory in trajectories.items()]
@@ -118,8 +118,8 @@ async def new_candidates(
             proposals[draw] = proposal
         race.tell(draw, part, await measure(ctx, proposals[draw][0], groups[part.start : part.stop]))
 
-    while work := race.work():
-        await gather_or_cancel(*(advance(draw, part) for draw, part in work.items()))
+    while parts := race.next_round():
+        await gather_or_cancel(*(advance(draw, part) for draw, part in parts.items()))
     return [
         Candidate(step, draw, CandidateScore(method, race.outcomes(draw)), feedback.text)
         for draw, (method, feedback) in sorted(proposals.items())
@@ -141,8 +141,8 @@ async def choose_best(ctx: RunContext, best: CandidateScore, scores: Sequence[Ca
     margins: dict[str, int] = {}
     if len(equals) > 1 and ctx.config.judge != "off":
         rivals = [score for score in equals if score.method.id != best.method.id]
-        works = (compare(ctx.optim, pairs_of(best, rival), f"{ctx.config.seed}:{rival.method.id}") for rival in rivals)
-        margins = dict(zip((rival.method.id for rival in rivals), await gather_or_cancel(*works), strict=True))
+        asked = (compare(ctx.optim, pairs_of(best, rival), f"{ctx.config.seed}:{rival.method.id}") for rival in rivals)
+        margins = dict(zip((rival.method.id for rival in rivals), await gather_or_cancel(*asked), strict=True))
     return best_of([best, *scores], margins)
 
 
@@ -212,7 +212,7 @@ async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -
     return write_result(ctx, folder, rows, seeds.columns, learned.methods, learned.history)
 
 
-async def work(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:
+async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:
     """All that the flags ask for, under one budget: explore if there are no seeds yet; one run, or several compared."""
     ledger = Ledger(config.max_calls, config.max_cost)
     if seeds is None:
@@ -249,7 +249,7 @@ def main(argv: Sequence[str]) -> int:
             command.say_plan(plan_of(config, seeds and seeds.of_run(config), at_hand, per_call))
         else:
             folder = command.open_folder()
-            command.end(folder, command.wait(folder, work(config, seeds, folder, command.scratch)))
+            command.end(folder, command.wait(folder, run_job(config, seeds, folder, command.scratch)))
     return command.exit_code
 
 

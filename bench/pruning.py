@@ -38,7 +38,7 @@ def one_step(random: Random, low: float, high: float, noise: float, width: int) 
     rows = likely_failures_first(rows, {o.seed.id: 1 for o in base.outcomes if o.verdict.failed})
     full = [measured(f"m{n}", random.uniform(low, high), rows, noise, random) for n in range(CANDIDATES)]
     race = Race(base, range(CANDIDATES), [GROUP] * (DEV // GROUP), width)
-    while work := race.work():
+    while work := race.next_round():
         for number, groups in work.items():
             race.tell(number, groups, full[number].outcomes[groups.start * GROUP : groups.stop * GROUP])
     pruned = [CandidateScore(c.method, race.outcomes(number)) for number, c in enumerate(full)]

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:
@@ -21,7 +23,11 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], at_
     await gather_or_cancel(*(worker() for _ in range(at_once)))
 
 
-async def gather_or_cancel(*works: Awaitable[T]) -> list[T]:
+@overload
+async def gather_or_cancel(first: Awaitable[A], second: Awaitable[B], /) -> tuple[A, B]: ...
+@overload
+async def gather_or_cancel(*works: Awaitable[T]) -> list[T]: ...
+async def gather_or_cancel(*works: Awaitable[Any]) -> Any:
     """Await all; the first error cancels the others, which are then waited for, and is raised as it is."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

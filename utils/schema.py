@@ -8,11 +8,11 @@ evolve, a *trajectory* holds all stages of one instruction, lambda is the *failu
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from utils.interval import wilson
 
@@ -145,6 +145,13 @@ class SetAside(NamedTuple):
     id: int
     text: str
     reason: str
+
+
+class Seeds(Protocol):
+    """Seeds that can be gone through more than once, however many there are."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[SeedInstruction]: ...
 
 
 BREADTH = "breadth"  # the one operation of Evol-Instruct that leaves the given task

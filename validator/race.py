@@ -44,7 +44,7 @@ class Race:
         self._outcomes: dict[int, list[RowOutcome]] = {candidate: [] for candidate in candidates}
         self._next_group = dict.fromkeys(self._outcomes, 0)
 
-    def work(self) -> dict[int, range]:
+    def next_round(self) -> dict[int, range]:
         """The groups that each candidate is to be measured on in this round; empty when the race is over."""
         running = self._running()
         if not running:
@@ -52,13 +52,13 @@ class Race:
         opening = not any(self._next_group.values())
         free = max(self._width, len(running) if opening else 1)
         share = free // len(running) if opening else free
-        work: dict[int, range] = {}
+        parts: dict[int, range] = {}
         for candidate in sorted(running, key=self._promise):
             start = self._next_group[candidate]
             if free and (stop := min(self._groups, start + min(free, share))) > start:
-                work[candidate] = range(start, stop)
+                parts[candidate] = range(start, stop)
                 free -= stop - start
-        return work
+        return parts
 
     def tell(self, candidate: int, groups: range, outcomes: Iterable[RowOutcome]) -> None:
         """Take in what a round has shown of a candidate."""

@@ -125,7 +125,7 @@ def scripts(text: str) -> Counter[str]:
 
 @lru_cache(maxsize=4096)
 def _script(char: str) -> str | None:
-    return next((name for name, (first, last) in _SCRIPTS if first <= char <= last), None)
+    return next((name for name, bounds in _SCRIPTS if bounds[0] <= char <= bounds[1]), None)
 
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[+*/<>=%^&|~]")

@@ -2,11 +2,11 @@
 
     seeds of the driver -> groups/*.parquet -> read_parquet -> flat_map(Evolver) -> write_parquet -> rows/*.parquet
 
-    cluster.py       the connection
-    coordinator.py   an actor beside the driver: the journal, the budget, the counts; how workers reach it
-    groups.py        the files of groups, before and after
-    pipeline.py      the data set, its actors, and what is done about groups that do not come through
-    near_duplicates.py  the filter, where rows are too many for one machine
+    cluster.py           the connection
+    coordinator.py       an actor beside the driver: the journal, the budget, the counts; how workers reach it
+    groups.py            the files of groups, before and after
+    pipeline.py          the data set, its actors, and what is done about groups that do not come through
+    near_duplicates.py   the filter, where rows are too many for one machine
 
 A row of the data set is a whole group, in and out, so that nothing depends on how Ray cuts blocks. Only `--engine ray`
 imports this; it needs requirements-ray.txt.

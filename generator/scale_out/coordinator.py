@@ -54,7 +54,7 @@ class Coordinator:
     def close(self) -> None:
         self._journal.close()
 
-    def handle(self, calls: list[tuple[str, tuple]]) -> list[tuple[Any, AutoEvolError | None]]:
+    def handle(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[tuple[Any, AutoEvolError | None]]:
         """Several calls of one worker: what each gives, or raises."""
         answers: list[tuple[Any, AutoEvolError | None]] = []
         for name, args in calls:
@@ -136,12 +136,12 @@ class Calls:
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
-        self._waiting: list[tuple[tuple[str, tuple], asyncio.Future]] = []
+        self._waiting: list[tuple[tuple[str, tuple[Any, ...]], asyncio.Future[Any]]] = []
         self._sending: asyncio.Task[None] | None = None
 
-    def __call__(self, name: str, *args: Any) -> asyncio.Future:
+    def __call__(self, name: str, *args: Any) -> asyncio.Future[Any]:
         """A future of what the coordinator's method of this name gives; calls arrive in their order."""
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(((name, args), future))
         self._sending = self._sending or asyncio.ensure_future(self._send())
         return future
@@ -153,7 +153,7 @@ class Calls:
         return self("call", "journal", "put", request, completion, key)
 
     def holds_answers_of(self, model: str, base_url: str) -> bool:
-        return ray.get(self._coordinator.call.remote("journal", "holds_answers_of", model, base_url))
+        return bool(ray.get(self._coordinator.call.remote("journal", "holds_answers_of", model, base_url)))
 
     async def _send(self) -> None:
         while self._waiting:
@@ -184,7 +184,7 @@ class SharedLedger(Ledger):
             await asyncio.sleep(BETWEEN_LOOKS)
         self.in_flight += 1
         self.kinds[request.kind].in_flight += 1
-        return prompt
+        return Decimal(prompt)
 
     def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
         super().settle(Decimal(0), request, completion, config)

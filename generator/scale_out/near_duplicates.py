@@ -4,7 +4,7 @@ drops those of which a partner is kept: the same set.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -15,15 +15,13 @@ from utils.errors import EndpointError
 from utils.files.row_store import RowStore
 from utils.process.each import Each
 from utils.rows.records import near_duplicate_row, stored_rows
-from utils.schema import Message, SeedInstruction
+from utils.schema import Message, Seeds
 from utils.text.near_duplicates import NearDuplicates, NearDuplicatesInContext, eliminate_near_duplicates
 
 ON_DRIVER, IN_A_SHARD = 1_000_000, 250_000  # rows at most, which take 25 minutes; texts
 
 
-async def eliminate_near_duplicates_in_shards(
-    rows: RowStore, seeds: Collection[SeedInstruction], max_overlap: float, each: Each
-) -> None:
+async def eliminate_near_duplicates_in_shards(rows: RowStore, seeds: Seeds, max_overlap: float, each: Each) -> None:
     """Eliminate new instructions that nearly repeat another row's, in the order of rows."""
     if len(rows) <= ON_DRIVER:
         eliminate_near_duplicates(rows, seeds, max_overlap, each)
@@ -51,7 +49,7 @@ def _new(rows: RowStore) -> Iterator[tuple[int, dict[str, Any]]]:
     )
 
 
-def near_pairs(shards: list, size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:
+def near_pairs(shards: list[Any], size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:
     """Numbers of new instructions, each with that of an earlier text of shard `own` that it is too close to."""
     near, numbers, pairs = NearDuplicatesInContext(max_overlap), defaultdict[NearDuplicates, list[int]](list), []
     for number, (context, row_id, text) in enumerate(ray.get(shards[own]), own * size):

@@ -22,7 +22,7 @@ from uuid import uuid4
 import ray
 
 from generator.scale_out.cluster import LOOK, cause_of, this_node
-from generator.scale_out.coordinator import PATIENCE, TRIES, Calls, Coordinator, SharedLedger, asked, taken
+from generator.scale_out.coordinator import PATIENCE, TRIES, Calls, Coordinator, News, SharedLedger, asked, taken
 from generator.scale_out.groups import GROUPS, ROWS, SEEDS, Groups
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, BudgetReached, EndpointError, Interrupted
@@ -104,10 +104,7 @@ class FinalRun:
 
 
 async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, rows: RowStore, folder: Path) -> None:
-    """Evolve all seeds on the cluster, and put what became of them into `rows`.
-
-    Files of groups lie in `folder`, or where an object store has it.
-    """
+    """Evolve all seeds on the cluster, and put what became of them into `rows`; `folder` is where its files lie."""
     config, done, root = run.ctx.config, run.ctx.display.done, run.ctx.config.on_store(folder.absolute())
     groups = Groups(store_of(root), seeds, run.digest())
     todo = {name for name, *_ in groups.named()}
@@ -168,14 +165,15 @@ class _Passes:
             await self._end(running)
         if fault := running.exception():
             log.warning("Ray Data gave up: %s", cause_of(fault))
-        return fault and cause_of(fault)
+        return cause_of(fault) if fault else None
 
-    async def _watch(self, running: Future, todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
+    async def _watch(self, running: Future[None], todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
         """Tell how far it is until the pass ends, or a worker stops the run, or for at most so many `seconds` then."""
         limit = seconds and time.monotonic() + seconds
         while True:
             ended = running.done()
-            news, error = await asked(self._coordinator.news.remote())
+            told: tuple[News, AutoEvolError | None] = await asked(self._coordinator.news.remote())
+            news, error = told
             self._run.ctx.display.done(news.rows, news.failed)
             self._run.ctx.ledger.add(news.spent)
             for group, rows in news.unfinished.items():
@@ -185,7 +183,7 @@ class _Passes:
                 return error
             await asyncio.sleep(POLL)
 
-    async def _end(self, running: Future) -> None:
+    async def _end(self, running: Future[None]) -> None:
         """Have Ray Data give up, as it does without workers: the end of its connection would end the process."""
         limit = time.monotonic() + PATIENCE
         while not running.done() and time.monotonic() < limit:
@@ -198,20 +196,21 @@ class _Passes:
         for name, group, _ in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
-                row_key = self._run.ctx.config.row_key
-                keyed = [(row_key(seed.id, 1), crashed_row(seed, TRIES)) for seed in group]
-                self._groups.finish(name, keyed)
+                rows = [(self._run.ctx.config.row_key(seed.id, 1), crashed_row(seed, TRIES)) for seed in group]
+                self._groups.finish(name, rows)
                 self._run.ctx.display.done(len(group), len(group))
 
 
 def workers_for(requests: int | None, groups: int) -> int:
     """The workers for the cluster as it is: one per node, more where a node's share of requests is large."""
-    nodes = sum(node["Alive"] for node in ray.nodes())
+    nodes: int = sum(node["Alive"] for node in ray.nodes())
     most = max(nodes, int(ray.cluster_resources().get("CPU", 1)))
     return min(most, max(nodes, (requests or 0) // REQUESTS_AT_LEAST), groups, requests or groups)
 
 
-def pipeline(root: str, built_of: tuple, workers: int, rows_of_block: int, alone: bool, silence: float) -> None:
+def pipeline(
+    root: str, built_of: tuple[Any, ...], workers: int, rows_of_block: int, alone: bool, silence: float
+) -> None:
     """Ray Data's part. Blocks until all groups are written, or given up."""
     from ray.data import ActorPoolStrategy, DataContext, read_parquet
 
@@ -243,7 +242,8 @@ def _in_thread(work: Callable[..., None], *args: Any) -> "Future[None]":
 
     def run() -> None:
         try:
-            future.set_result(work(*args))
+            work(*args)
+            future.set_result(None)
         except Exception as exc:
             future.set_exception(exc)
 

@@ -13,7 +13,7 @@ import pytest
 from generator.explore import ExploreOptions, explore
 from generator.explore_tree import DomainTree, TaskNode, seed_records, tree_from_json, walk
 from utils.llm.offline import OfflineEndpoint
-from utils.llm.offline.wording import language
+from utils.llm.offline.reading import language
 from utils.schema import CallKind, Completion, Message, Request, Sampling
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "explored.jsonl"  # written by tree_to_json, a tree a line

@@ -35,7 +35,7 @@ def run_race(incumbent: CandidateScore, full: list[CandidateScore], size: int, w
     rows = len(incumbent.outcomes)
     starts = list(range(0, rows, size))
     race = Race(incumbent, range(len(full)), [min(size, rows - start) for start in starts], width)
-    while work := race.work():
+    while work := race.next_round():
         for candidate, groups in work.items():
             assert len(race.outcomes(candidate)) == groups.start * size  # no row is measured twice
             race.tell(candidate, groups, full[candidate].outcomes[groups.start * size : groups.stop * size])

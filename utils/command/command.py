@@ -18,7 +18,7 @@ from utils.process.environment import load_environment
 from utils.process.logs import complain, set_up_logging
 from utils.process.scratch import scratch_folder
 from utils.process.stopping import Stop
-from utils.process.streams import complete_streams, say, settle_streams
+from utils.process.streams import complete_streams, flush_streams, say
 from utils.rows.summary import Summary, Told
 from utils.run.run_folder import RunFolder, check_output, check_partitions
 from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
@@ -117,7 +117,7 @@ def open_command(argv: Sequence[str]) -> Iterator[Command]:
             except (AutoEvolError, MemoryError, KeyboardInterrupt) as exc:
                 command.fail(exc)
     finally:
-        settle_streams()
+        flush_streams()
 
 
 def without_repetition(argv: Sequence[str]) -> list[str]:

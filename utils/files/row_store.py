@@ -6,7 +6,7 @@ was killed fills it again from its source. What must survive belongs into the jo
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import Any
 
 from utils.errors import DataError
 
+Stored = dict[str, Any] | Sequence[Any]  # what JSON can hold; a tuple comes back as a list
 PAGE = 500  # rows that items() holds in memory at a time
 
 
@@ -37,11 +38,11 @@ class RowStore:
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.execute("CREATE TABLE rows (key INTEGER PRIMARY KEY, value TEXT NOT NULL)")
 
-    def put(self, key: int, value: dict | list) -> None:
+    def put(self, key: int, value: Stored) -> None:
         """Store one value; a value of the same key is replaced."""
         self.put_many([(key, value)])
 
-    def put_many(self, rows: Iterable[tuple[int, dict | list]]) -> None:
+    def put_many(self, rows: Iterable[tuple[int, Stored]]) -> None:
         """Store values as they come from `rows`, in one transaction.
 
         If `rows` itself raises, what came before stays: without a journal there is no way back.
@@ -81,7 +82,7 @@ class RowStore:
 
     def __len__(self) -> int:
         with self._errors_wrapped():
-            return self._db.execute("SELECT count(*) FROM rows").fetchone()[0]
+            return int(self._db.execute("SELECT count(*) FROM rows").fetchone()[0])
 
     def close(self) -> None:
         """Close and delete the file; a second call does nothing."""
@@ -106,7 +107,7 @@ def _unusable(path: Path, exc: Exception) -> DataError:
     return DataError(f"cannot use the scratch file {path} ({exc}): check its folder's free space and permissions")
 
 
-def _dump(value: dict | list) -> str:
+def _dump(value: Stored) -> str:
     """JSON with its characters as they are, unless one is half a surrogate pair, which UTF-8 cannot hold."""
     text = json.dumps(value, ensure_ascii=False)
     try:

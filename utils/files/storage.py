@@ -7,7 +7,7 @@ that a file which is there can be relied on, whoever was killed.
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from utils.errors import DataError
@@ -26,7 +26,8 @@ def file_system(url: str) -> "tuple[FileSystem, str]":
 
     try:
         if urlsplit(url).scheme != HUB_SCHEME:
-            return pafs.FileSystem.from_uri(url)
+            system, path = pafs.FileSystem.from_uri(url)
+            return system, path
         from huggingface_hub import HfFileSystem
 
         hub = HfFileSystem(token=os.environ.get("MY_HF_TOKEN", "").strip() or None)
@@ -115,13 +116,14 @@ class ObjectStore:
         self._system, path = file_system(self._url)
         self._root = path.rstrip("/")
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return ObjectStore, (self._url,)
 
     def read(self, name: str) -> bytes | None:
         try:
             with self._system.open_input_file(f"{self._root}/{name}") as file:
-                return file.read()
+                content: bytes = file.read()
+                return content
         except FileNotFoundError:
             return None
         except OSError as exc:

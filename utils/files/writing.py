@@ -60,14 +60,14 @@ def write_rows(
     """Stream records into `.json` (one array), `.jsonl` or `.parquet` (which needs `columns`); return how many."""
     with replacing(path, through_link) as temporary:
         if path.suffix == ".parquet":
-            return _write_parquet(temporary, rows, columns)
+            return _write_parquet(temporary, rows, columns or {})
         with temporary.open("w", encoding="utf-8") as file:
             return _write_json(file, rows) if path.suffix == ".json" else _write_lines(file, rows)
 
 
 def write_parts(store: "Store", rows: Iterable[dict[str, Any]], columns: Columns) -> None:
     """Stream records into a folder of Parquet files, in the place of a former one."""
-    former, written, rows = store.names(""), set(), iter(rows)
+    former, written, rows = store.names(""), set[str](), iter(rows)
     store.delete([SUCCESS])  # from here on until the end the folder is not complete
     while (batch := list(islice(rows, PART))) or not written:
         written.add(name := f"part-{len(written):06}.parquet")
@@ -98,7 +98,8 @@ def parquet_bytes(rows: Iterable[dict[str, Any]], columns: Columns) -> bytes:
 
     sink = pa.BufferOutputStream()
     _write_parquet(sink, rows, columns)
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def parquet_rows(content: bytes, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:

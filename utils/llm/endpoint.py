@@ -191,6 +191,7 @@ class OpenAIEndpoint:
             finally:
                 self._ledger.settle(prompt, request, completion, self._config)
             return completion
+        assert completion is not None  # else it was refused
         window.succeeded(started, completion.usage.output_tokens)
         used = completion.usage.input_tokens + completion.usage.output_tokens
         window.spent(max(0, used - estimated_tokens(request)))

@@ -148,6 +148,9 @@ def _remedy(kind: FaultKind) -> str:
     return "top up, then run again" if kind is FaultKind.QUOTA else "lower --batch-size or set rpm"
 
 
+Whose = Literal["row", "run", "again"]
+
+
 class Refusals:
     """Whose failure a refused request is: its row's once the endpoint has answered anything, else the run's.
 
@@ -159,7 +162,7 @@ class Refusals:
         self._in_a_row = 0
         self._posted = 0  # requests that are with the server
         self._to_come = 0  # requests that will be asked again after a fault
-        self._waiting: list[asyncio.Future[Literal["row", "run", "again"]]] = []
+        self._waiting: list[asyncio.Future[Whose]] = []
 
     def posted(self) -> None:
         self._posted += 1
@@ -175,14 +178,14 @@ class Refusals:
         """One request more (1) or less (-1) is to be asked again after a fault."""
         self._to_come += change
 
-    async def whose(self, surely_a_row: bool) -> Literal["row", "run", "again"]:
+    async def whose(self, surely_a_row: bool) -> Whose:
         """Whose failure the refusal is that has just come; `again` where only asking again can tell."""
         self._in_a_row += 1
         if self._in_a_row > MOST_REFUSALS:
             return "run"
         if surely_a_row or self._health.worked:
             return "row"
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Whose] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._decide()
         return await future
@@ -190,7 +193,7 @@ class Refusals:
     def _decide(self) -> None:
         if not self._health.worked and self._posted:
             return
-        decision = "row" if self._health.worked else "again" if self._to_come else "run"
+        decision: Whose = "row" if self._health.worked else "again" if self._to_come else "run"
         for future in self._waiting:
             if not future.done():
                 future.set_result(decision)

@@ -194,7 +194,8 @@ class Journal:
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
         try:
-            return self._db.execute(query, values).fetchone()
+            row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+            return row
         except sqlite3.Error as exc:
             raise self._error(exc) from exc
 
@@ -225,7 +226,7 @@ class Journal:
             raise self._error(exc) from exc
 
     def __len__(self) -> int:
-        return self._db.execute("SELECT count(*) FROM completion").fetchone()[0]
+        return int(self._db.execute("SELECT count(*) FROM completion").fetchone()[0])
 
     def close(self) -> None:
         """Close the file, which then needs no other one beside it; a second call does nothing."""
@@ -308,7 +309,7 @@ LASTING = {"rejected", "too_long", "empty", "content_filter"}
 def still_right(completion: Completion, limit_then: int | None, limit_now: int | None) -> bool:
     """Would the server give the same text today, under another `max_tokens`?"""
     if completion.failure == "length":
-        return limit_then == limit_now or (None not in (limit_then, limit_now) and limit_now < limit_then)
+        return limit_then == limit_now or (limit_then is not None and limit_now is not None and limit_now < limit_then)
     if limit_now is None or (limit_then is not None and limit_then <= limit_now):
         return True
     return 0 < completion.usage.output_tokens <= limit_now  # 0: the server did not say how long it is

@@ -47,7 +47,7 @@ class MirroredJournal(Journal):
         self._store = store
         self._pending: list[tuple[Request, Completion]] = []
         self._lock = threading.Lock()
-        self._error: DataError | None = None
+        self._fault: DataError | None = None
         self._closed = threading.Event()
         self._level()
         self._mirroring = threading.Thread(target=self._mirror, daemon=True)
@@ -55,8 +55,8 @@ class MirroredJournal(Journal):
 
     def put(self, request: Request, completion: Completion, key: bytes | None = None) -> None:
         super().put(request, completion, key)
-        if self._error:
-            raise self._error
+        if self._fault:
+            raise self._fault
         with self._lock:
             self._pending.append((request, completion))
 
@@ -64,16 +64,16 @@ class MirroredJournal(Journal):
         self._closed.set()
         self._mirroring.join()
         super().close()
-        if self._error:
-            raise self._error
+        if self._fault:
+            raise self._fault
 
     def _mirror(self) -> None:
-        while not self._error:
+        while not self._fault:
             last = self._closed.wait(EVERY)
             try:
                 self._write_pending()
             except DataError as exc:
-                self._error = exc
+                self._fault = exc
             if last:
                 return
 

@@ -75,14 +75,15 @@ class JournaledLLM:
         """
         request = self._request(kind, messages, draw)
         key = request_key(request)
-        if stored := await _settled(self._journal.get(request, key)):
+        stored: Completion | None = await _awaited(self._journal.get(request, key))
+        if stored:
             self._ledger.found(kind, stored, self.model)
             return stored
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._fetch(request, key))
             self._under_way[key] = task
-            task.add_done_callback(lambda done: self._settle(key, done))
+            task.add_done_callback(lambda done: self._end(key, done))
         # Not awaited itself: when the run stops, a call already paid for may still come home to the journal (`drain`).
         try:
             await asyncio.wait((task,))
@@ -91,7 +92,7 @@ class JournaledLLM:
             raise
         return task.result()
 
-    def _settle(self, key: bytes, task: asyncio.Task[Completion]) -> None:
+    def _end(self, key: bytes, task: asyncio.Task[Completion]) -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
             task.exception()  # looked at: the run may have stopped before anyone could hear of it
@@ -109,7 +110,7 @@ class JournaledLLM:
             self._ledger.gave_up(request.kind)
             return completion
         try:
-            await _settled(self._journal.put(request, completion, key))
+            await _awaited(self._journal.put(request, completion, key))
         except JournalError as exc:
             self._endpoint.stop(exc)  # what cannot be kept must not be paid for
             raise
@@ -130,7 +131,7 @@ class JournaledLLM:
         await self._endpoint.close()
 
 
-async def _settled(value: Any) -> Any:
+async def _awaited(value: Any) -> Any:
     return await value if isawaitable(value) else value
 
 

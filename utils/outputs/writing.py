@@ -83,12 +83,12 @@ async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each 
 
     `each` shows how far measures and report are.
     """
-    finished, uploads = ran.finished, bool(config.push_to_hub and ran.summary.evolved)
+    finished, repo = ran.finished, config.push_to_hub if ran.summary.evolved else None
     if config.export:
         from utils.outputs.export import export_path, export_rows
 
         export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
-    if config.no_report and not uploads:
+    if config.no_report and not repo:
         return
     measures = _measures(folder, finished, each)
     if not config.no_report:
@@ -97,8 +97,8 @@ async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each 
 
         lang = config.lang or language_of_locale(os.environ)
         write_report(folder.path, folder.result, lang, finished if config.in_partitions else None, each)
-    if uploads:
-        await _upload(config, folder, ran, measures)
+    if repo:
+        await _upload(config, repo, folder, ran, measures)
 
 
 def _measures(folder: Folder, finished: Finished, each: Each) -> "RunMeasures":
@@ -111,11 +111,11 @@ def _measures(folder: Folder, finished: Finished, each: Each) -> "RunMeasures":
     return measures
 
 
-async def _upload(config: RunConfig, folder: Folder, ran: Ran, measures: "RunMeasures") -> None:
+async def _upload(config: RunConfig, repo: str, folder: Folder, ran: Ran, measures: "RunMeasures") -> None:
     from utils.outputs.card import card, language_shares
     from utils.outputs.hub import check_push, push
 
     languages = language_shares(record["instruction"] for record in ran.finished.evolved())
     text = card(ran.summary, config, ran.methods, languages, measures, ran.columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
-    await asyncio.to_thread(push, folder.result, config.push_to_hub, check_push(config.push_to_hub), text)
+    await asyncio.to_thread(push, folder.result, repo, check_push(repo), text)

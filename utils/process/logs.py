@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from utils.errors import DataError
 from utils.redaction import masked, one_line, printable_json
@@ -14,7 +15,7 @@ from utils.redaction import masked, one_line, printable_json
 log = logging.getLogger("auto-evol")
 
 
-class _ThroughBar(logging.StreamHandler):
+class _ThroughBar(logging.StreamHandler[TextIO]):
     """Writes log lines above a progress bar, not through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -57,7 +58,9 @@ class _RunLog(logging.FileHandler):
     """A log file that is a file: a link in its place is not followed, a pipe not waited for."""
 
     def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_no_link)
+        return open(  # type: ignore[return-value]
+            self.baseFilename, self.mode, encoding=self.encoding, opener=_no_link
+        )
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -71,9 +71,10 @@ class Stop:
     async def stoppable(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work`, the task that a signal cancels. Raises Interrupted where one has."""
         self.began = True
-        self._task, self._loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        self._task, self._loop = task, asyncio.get_running_loop()
         try:
-            return await self._task
+            return await task
         except asyncio.CancelledError as exc:
             raise Interrupted("interrupted") from exc
         finally:

@@ -36,7 +36,7 @@ def say(text: str) -> None:
             ) from exc
 
 
-def settle_streams() -> None:
+def flush_streams() -> None:
     """What could not be written would fail once more, and change the exit code, when Python flushes at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -12,8 +12,6 @@ from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import RowCounts
 from utils.schema import Candidate, CandidateScore, Method
 
-SCHEMA_VERSION = 1
-
 
 class Documented(BaseModel):
     """The text under a field is its description, here and in `utils/rows/summary.schema.json`."""
@@ -78,7 +76,7 @@ class AnsweredBySummary(Documented):
 class Summary(Documented):
     """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     rows_in: int
     """Rows of the ledger: seeds and rows set aside; every generation of a seed where generations are kept."""
     evolved: int

@@ -91,7 +91,7 @@ class RunFolder(Folder):
         self._take_lock()
         try:
             self.former_summary = "\n".join(self.read_lines("summary.json")) or None
-            self._settle(config)
+            self._keep_former(config)
             self.journal = open_journal(self.path / JOURNAL, config.replay, config.on_store(self.path))
             self.write("config.json", _as_text(_described(config)))
             self._log = log_to_file(self.path / "run.log")
@@ -109,7 +109,7 @@ class RunFolder(Folder):
             os.close(self._lock)
             raise DataError(f"cannot lock {self.path}: {exc.strerror}; choose a --save-path on a local disk") from exc
 
-    def _settle(self, config: RunConfig) -> None:
+    def _keep_former(self, config: RunConfig) -> None:
         """Keep what a run of other settings has left; with --fresh the journal is set aside as well.
 
         An object store keeps nothing: the result there will be replaced, and with --fresh what was paid for is deleted.
@@ -211,7 +211,8 @@ def _described(config: RunConfig) -> dict[str, Any]:
 
 def _read_settings(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["settings"]
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        return settings
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as exc:

@@ -15,7 +15,7 @@
 Whatever is wrong with the data is a DataError of one line that says what to do.
 """
 
-from utils.seeds.records import iter_records, look_into, pieces_of
+from utils.seeds.records import iter_records
 from utils.seeds.rows import RowReader, digest
 from utils.seeds.seed_set import SeedSet, load_seeds, none_usable, split_seeds
 from utils.seeds.source import SeedSource
@@ -27,8 +27,6 @@ __all__ = [
     "digest",
     "iter_records",
     "load_seeds",
-    "look_into",
     "none_usable",
-    "pieces_of",
     "split_seeds",
 ]

@@ -21,9 +21,15 @@ def encoding_of(head: bytes, given: str | None) -> str:
     return next((name for mark, name in BOMS if head.startswith(mark)), given or "utf-8")
 
 
+def head_of(stream: BinaryIO) -> bytes:
+    """The first bytes of a stream, which stay in it."""
+    head: bytes = stream.peek(64)  # type: ignore[attr-defined]  # of a buffered reader
+    return head[:64]
+
+
 def decoded(stream: BinaryIO, encoding: str | None, newline: str | None = None, errors: str = "strict") -> TextIO:
     """A stream of bytes, not yet read, as one of text."""
-    return io.TextIOWrapper(stream, encoding_of(stream.peek(64)[:64], encoding), errors, newline)
+    return io.TextIOWrapper(stream, encoding_of(head_of(stream), encoding), errors, newline)
 
 
 def wrong_encoding(where: str, exc: UnicodeError, given: str | None) -> DataError:

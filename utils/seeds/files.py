@@ -241,10 +241,10 @@ def in_splits(files: Iterable[tuple[str, File]]) -> Splits:
 
     Takes names, relative to the data set, and files.
     """
-    splits: dict[str | None, list[File]] = {split: [] for split in (None, *SPLITS)}
+    splits: dict[str, list[File]] = {split: [] for split in ("", *SPLITS)}
     for name, file in files:
-        splits[split_of(name)].append(file)
-    rest = splits.pop(None)
+        splits[split_of(name) or ""].append(file)
+    rest = splits.pop("")
     found = {split: files for split, files in splits.items() if files}
     if found and rest:
         log.info("not read, as their names tell no split, and others do: %s", _some(file.shown for file in rest))

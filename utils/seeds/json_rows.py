@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from utils.errors import DataError
 from utils.files.lines import LONGEST, lines_of, too_long
 from utils.seeds.conventions import CHATS, COLUMNS, SPLITS
-from utils.seeds.encodings import decoded, encoding_of, wrong_encoding
+from utils.seeds.encodings import decoded, encoding_of, head_of, wrong_encoding
 from utils.seeds.files import CHUNK, File
 from utils.seeds.source import Row, SeedSource, names
 from utils.seeds.turns import is_chat, is_turn
@@ -55,7 +55,7 @@ def _is_lines(window: "_Window", file: File) -> bool:
 
 def _lines(file: File, source: SeedSource) -> Iterator[Row]:
     with file.opened() as stream:
-        encoding = encoding_of(stream.peek(64)[:64], source.encoding)
+        encoding = encoding_of(head_of(stream), source.encoding)
         if encoding not in ("utf-8", "utf-8-sig"):
             text = decoded(stream, source.encoding)
             yield from _parsed_lines(lines_of(text, file.shown), str, file, encoding)
@@ -102,7 +102,7 @@ def row_of(value: Any, where: str) -> Row:
     raise DataError(f'{where} is not an object of named fields: write it as {{"instruction": …}}')
 
 
-def _is_bare_chat(value: list) -> bool:
+def _is_bare_chat(value: list[Any]) -> bool:
     """Strings by turns, which one alone is not, or pairs."""
     return bool(value) and (
         all(isinstance(item, list) for item in value)
@@ -123,7 +123,8 @@ class _Window:
     def token(self) -> str:
         """The next character that is not blank, without taking it; empty at the end."""
         while True:
-            self._at = BLANK.match(self._text, self._at).end()
+            blank = BLANK.match(self._text, self._at)
+            self._at = blank.end() if blank else self._at
             if self._at < len(self._text) or not self._grow():
                 return self._text[self._at : self._at + 1]
 
@@ -227,7 +228,7 @@ def _rows_of_object(obj: Row, file: File, source: SeedSource) -> Iterator[Row]:
     if source.split:
         raise _no_splits(file)
     if obj and all(isinstance(value, dict) for value in obj.values()) and not _is_row(obj, source):
-        columns = {name: list(value.values()) for name, value in obj.items()}
+        columns: dict[str, Sequence[Any]] = {name: list(value.values()) for name, value in obj.items()}
         aligned = len({tuple(value) for value in obj.values()}) == 1
     else:
         columns = obj
@@ -253,7 +254,7 @@ def _wrapped(obj: Row) -> dict[str, list[Row]]:
     return {} if is_row or any(name in CHATS and not _hold_columns(lists[name]) for name in lists) else lists
 
 
-def _are_rows(value: list) -> bool:
+def _are_rows(value: list[Any]) -> bool:
     return bool(value) and all(isinstance(item, dict) for item in value) and not is_chat(value)
 
 

@@ -31,26 +31,6 @@ def iter_records(source: SeedSource) -> Iterator[Row]:
     return records_of(source, RowReader(source))
 
 
-def look_into(source: SeedSource) -> None:
-    """Raises DataError where the first rows of `source` cannot be read, or have no column of instructions."""
-    reader = RowReader(source)
-    for row in islice(records_of(source, reader), PEEK):
-        reader.read(0, row)
-    reader.end_of_file(source.data_path)
-
-
-def pieces_of(source: SeedSource) -> list[SeedSource]:
-    """`source` in pieces that can be read one by one and that together give its rows in the same order.
-
-    Mostly the files that it is made of; where a part of a split is meant, or of a file, itself.
-    """
-    parts, whole = _parts(source)
-    if whole.split or any(start or stop is not None for _, start, stop in parts):
-        return [source]
-    files = [file for files, _, _ in parts for file in files]
-    return [replace(whole, data_path=file.path, subset=None) for file in files]
-
-
 def records_of(source: SeedSource, reader: RowReader) -> Iterator[Row]:
     """The same, for a reader of rows that is told of columns which are not read, and where a file ends."""
     parts, source = _parts(source)

@@ -19,7 +19,7 @@ from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns
 from utils.rows.records import CONTEXT
-from utils.schema import Message, SeedInstruction, SetAside
+from utils.schema import Message, SeedInstruction, Seeds, SetAside
 from utils.seeds.kept import KeptColumns
 from utils.seeds.records import records_of
 from utils.seeds.rows import RowReader, digest
@@ -59,7 +59,7 @@ class SeedSet:
             self._spool.put_many(map(self._filed, some))
             self._kept.take(row.extra for row in some if isinstance(row, SeedInstruction) and row.extra)
 
-    def _filed(self, row: SeedInstruction | SetAside) -> tuple[int, list]:
+    def _filed(self, row: SeedInstruction | SetAside) -> tuple[int, list[Any]]:
         if isinstance(row, SetAside):
             self._aside.append(row.id)
             self._reasons[row.reason] += 1
@@ -94,7 +94,7 @@ class SeedSet:
         for start in range(0, len(self.ids), BATCH):
             yield from self.get(self.ids[start : start + BATCH])
 
-    def of_run(self, config: RunConfig) -> "SeedSet | list[SeedInstruction]":
+    def of_run(self, config: RunConfig) -> Seeds:
         """The seeds that a run is about: all, or with `--test-run` the first ones."""
         return self.get(self.ids[:TEST_RUN_ROWS]) if config.test_run else self
 
@@ -117,7 +117,7 @@ class SeedSet:
         self.close()
 
 
-def _seed(row_id: int, text: str, reference: str | None, context: list, extra: dict[str, Any]) -> SeedInstruction:
+def _seed(row_id: int, text: str, reference: str | None, context: list[Any], extra: dict[str, Any]) -> SeedInstruction:
     return SeedInstruction(row_id, text, reference, tuple(Message(*turn) for turn in context), extra)
 
 

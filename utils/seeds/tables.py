@@ -68,8 +68,9 @@ def _records(rows: Iterator[list[str]], file: File) -> Iterator[Row]:
             yield dict(zip(header, row, strict=True))
         elif row:
             more = f"{'more' if len(row) > len(header) else 'fewer'} fields than its header"
+            number = rows.line_num  # type: ignore[attr-defined]  # of a csv.reader, whose type has no name
             raise DataError(
-                f"line {rows.line_num} of {file.shown} has {more} ({len(row)}, not {len(header)}): "
+                f"line {number} of {file.shown} has {more} ({len(row)}, not {len(header)}): "
                 "put quotes around texts with a delimiter or a line break in them"
             )
 

@@ -59,7 +59,7 @@ def turns_of(value: Any) -> list[Turn]:
     return [turn for item in items for turn in _turns_of_item(item)]
 
 
-def _list_of(value: dict) -> Any:
+def _list_of(value: dict[str, Any]) -> Any:
     """A dict of lists as a list of dicts, a single turn as a list of it, an object around a chat as that chat."""
     if inner := next((value[name] for name in CHATS if name in value), None):
         return inner
@@ -85,14 +85,14 @@ def _turns_of_item(item: Any) -> Iterator[Turn]:
         yield Turn(UNKNOWN_SHAPE, "")
 
 
-def _turn(item: dict, role: str) -> Turn:
+def _turn(item: dict[str, Any], role: str) -> Turn:
     if any(item.get(key) for key in CALL_KEYS):
         return Turn(TOOL_USE, "")
     key = _first(CONTENT_KEYS, item)
     return _content(role, item[key]) if key else Turn(UNKNOWN_SHAPE, "")
 
 
-def _first(names: Iterable[str], item: dict) -> str | None:
+def _first(names: Iterable[str], item: dict[str, Any]) -> str | None:
     """The first of `names` that has a value, else the first that is there."""
     there = [name for name in names if name in item]
     return next((name for name in there if item[name] is not None), there[0] if there else None)
@@ -127,7 +127,7 @@ def _part(part: Any) -> tuple[str | None, str]:
     return (kind, text) if isinstance(text, str) else (NOT_TEXT if kind == "text" else kind, "")
 
 
-def chat_in(value: Any, column: str | None, by_flag: bool = False) -> list | dict | None:
+def chat_in(value: Any, column: str | None, by_flag: bool = False) -> list[Any] | dict[str, Any] | None:
     """The chat that a value is, or is the text of; None where it is something else.
 
     A list of strings or of pairs is one only in a column that holds such, or that a flag names.

@@ -4,11 +4,13 @@ ROUGE-L (Lin 2004) is the F1 measure of the longest common subsequence (LCS) of 
 here are hostile: everything that reads them takes linear time, but for the LCS itself, which is bit-parallel.
 """
 
+from __future__ import annotations  # the type of an array can be written so since Python 3.12 only
+
 import re
 import unicodedata
-from array import array
+from array import array  #
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -20,7 +22,7 @@ from rapidfuzz.process import cdist
 from utils.files.row_store import RowStore
 from utils.process.each import Each, in_silence
 from utils.rows.records import near_duplicate_row, stored_rows
-from utils.schema import Message, SeedInstruction
+from utils.schema import Message, Seeds
 
 # Scripts written without spaces (Han, kana, Thai, Lao, Burmese, Khmer), and Hangul, whose words carry endings.
 _UNSPACED = (
@@ -84,7 +86,7 @@ class NearDuplicate:
     overlap: float
 
 
-def near_duplicates_among(seeds: Collection[SeedInstruction], max_overlap: float) -> str:
+def near_duplicates_among(seeds: Seeds, max_overlap: float) -> str:
     """A line that says how many seeds nearly repeat an earlier one: as rewrites they will hardly survive.
 
     Of a large set the first seeds are looked at, which bounds the time.
@@ -96,9 +98,7 @@ def near_duplicates_among(seeds: Collection[SeedInstruction], max_overlap: float
     return f"near-duplicates among {among}: {found:,} {what_becomes}"
 
 
-def eliminate_near_duplicates(
-    rows: RowStore, seeds: Collection[SeedInstruction], max_overlap: float, each: Each = in_silence
-) -> None:
+def eliminate_near_duplicates(rows: RowStore, seeds: Seeds, max_overlap: float, each: Each = in_silence) -> None:
     """Eliminate new instructions that nearly repeat another row's in the same context, in the order of rows."""
     near = NearDuplicatesInContext(max_overlap)
     for seed in each("near-duplicates: seeds", seeds, len(seeds)):
@@ -117,7 +117,7 @@ class NearDuplicatesInContext:
         self._max_overlap = max_overlap
         self._by_context: dict[bytes, NearDuplicates] = {}
 
-    def of(self, context: Sequence[Message]) -> "NearDuplicates":
+    def of(self, context: Sequence[Message]) -> NearDuplicates:
         """Those of the instructions that `context` comes before."""
         said = "\0".join(part for turn in context for part in (turn.role, turn.content))
         key = blake2b(said.encode(), digest_size=16).digest() if context else b""
@@ -146,7 +146,7 @@ class NearDuplicates:
         """Pairs whose LCS was computed so far."""
         self._max_overlap = max_overlap
         self._ids: dict[str, int] = {}
-        self._postings: list[array | int | None] = []  # by term; a bare number where only one text holds it
+        self._postings: list[array[int] | int | None] = []  # by term; a bare number where only one text holds it
         self._sequences = array("I")  # the token ids of all texts, end to end
         self._starts = array("q", [0])
         self._lengths = array("I")
@@ -179,9 +179,9 @@ class NearDuplicates:
             self._add(row_id, sequence, terms)
         return found
 
-    def _encode(self, text: str) -> tuple[array, list[int]]:
+    def _encode(self, text: str) -> tuple[array[int], list[int]]:
         """Token ids in the order of the text, and its terms: all different, as many as tokens."""
-        sequence, terms, seen = array("I"), [], {}
+        sequence, terms, seen = array("I"), list[int](), dict[str, int]()
         for token in tokens(text):
             before = seen[token] = seen.get(token, -1) + 1
             sequence.append(self._id(token))
@@ -194,7 +194,7 @@ class NearDuplicates:
             self._postings.append(None)
         return number
 
-    def _add(self, row_id: int, sequence: array, terms: list[int]) -> None:
+    def _add(self, row_id: int, sequence: array[int], terms: list[int]) -> None:
         text = len(self._rows)
         for term in terms:
             postings = self._postings[term]
@@ -207,7 +207,7 @@ class NearDuplicates:
         self._lengths.append(len(sequence))
         self._rows.append(row_id)
 
-    def _closest(self, row_id: int, sequence: array, terms: list[int]) -> NearDuplicate | None:
+    def _closest(self, row_id: int, sequence: array[int], terms: list[int]) -> NearDuplicate | None:
         best, found = self._max_overlap, None
         for texts in self._candidates(row_id, terms):
             overlaps = self._overlaps(sequence, texts)
@@ -247,12 +247,13 @@ class NearDuplicates:
         single = array("I", [postings for postings in found if isinstance(postings, int)])
         return np.concatenate([_view(single), *(_view(postings) for postings in found if isinstance(postings, array))])
 
-    def _overlaps(self, sequence: array, texts: Numbers) -> Numbers:
+    def _overlaps(self, sequence: array[int], texts: Numbers) -> Numbers:
         """The ROUGE-L of `sequence` with each of `texts`."""
         lengths = _view(self._lengths)[texts]
-        return 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
+        overlaps: Numbers = 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
+        return overlaps
 
-    def _lcs(self, sequence: array, texts: Numbers, lengths: Numbers) -> Numbers:
+    def _lcs(self, sequence: array[int], texts: Numbers, lengths: Numbers) -> Numbers:
         """The LCS of `sequence` with each of `texts`, in tokens.
 
         Tokens are written as characters, numbered by their place in `sequence`; all others are one character,
@@ -269,10 +270,11 @@ class NearDuplicates:
         others = _characters(self._codes[_view(self._sequences)[places]])
         self._codes[distinct] = 0
         slices = [others[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)]
-        return cdist([query], slices, scorer=LCSseq.similarity, dtype=np.int32)[0]
+        common: Numbers = cdist([query], slices, scorer=LCSseq.similarity, dtype=np.int32)[0]
+        return common
 
 
-def _view(numbers: array) -> Numbers:
+def _view(numbers: array[int]) -> Numbers:
     return np.frombuffer(numbers, dtype=numbers.typecode)
 
 

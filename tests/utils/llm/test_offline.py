@@ -3,24 +3,24 @@
 import asyncio
 import json
 from collections import Counter
+from math import prod
 from random import Random
+from typing import get_args
 
 import pytest
 
 from utils.errors import ConfigError
-from utils.llm.offline import REPLIES, OfflineEndpoint, phrases, tokens
-from utils.llm.offline.answering import POOR_ANSWERS, plain_answer
-from utils.llm.offline.demands import ALL_DEMANDS, DEMANDS, kind_of_reason, kinds_in
-from utils.llm.offline.judging import faults
-from utils.llm.offline.reading import read_analyze, read_cases, read_evolve
-from utils.llm.offline.wording import kind, language, particle, topic, words
+from utils.llm.offline import REPLIES, OfflineEndpoint, tokens
+from utils.llm.offline.failures import FAILURES, faults, kinds_in, rate
+from utils.llm.offline.phrases import ANSWERS, POOR_ANSWERS
+from utils.llm.offline.reading import language, read_analyze, read_cases, read_evolve, words
 from utils.llm.replies import read_comparison, read_feedback, read_findings, read_method, read_rewrite
 from utils.prompts import case_block, fill, template, user
-from utils.schema import Message, Request, Sampling
-from validator.rules import first_answer_rule, first_rewrite_rule
+from utils.schema import CallKind, Message, Request, Sampling
+from validator.rules import ANSWER_RULES, first_answer_rule, first_rewrite_rule
 
 INITIAL = template("initial_method").template
-GUARDED = "\n".join([INITIAL, *(demand.directions[0] for demand in ALL_DEMANDS)])
+GUARDED = "\n".join([INITIAL, *(failure.direction for failure in FAILURES)])
 
 SUBJECTS = {
     "ko": (
@@ -188,34 +188,25 @@ def test_cases_are_read_exactly(text: str) -> None:
     cases = read_cases(fill("judge", cases=blocks))
     assert [case.id for case in cases] == [2, 5, 9]
     assert all(case.stages == (shown, "rewrite\n\nof two") for case in cases)
-    analysis = read_analyze(fill("analyze", method="a\n## The cases\nb\n## The method\nc", cases=blocks))
-    assert analysis.method == "a\n## The cases\nb\n## The method\nc"
-    assert analysis.cases == cases
+    method = "a\n## The cases\nb\n## The method\nc"
+    assert read_analyze(fill("analyze", method=method, cases=blocks)) == (method, cases)
 
 
 @pytest.mark.parametrize(
-    ("text", "tongue", "sort"),
+    ("text", "expected"),
     [
-        ("파이썬으로 정렬 함수를 작성하시오.", "ko", "code"),
-        ("HTTP와 HTTPS의 차이는?", "ko", "knowledge"),
-        ("다음 영어 문장을 번역해 주세요.\nThe early bird catches the worm every single day.", "ko", "translation"),
-        ("Translate into English: 안녕하세요.", "en", "translation"),
-        ("Solve the equation 3x + 4 = 19.", "en", "maths"),
-        ("제주도 3박 4일 여행 일정을 짜 주세요.", "ko", "planning"),
-        ("Extract all names from this text: Kim met Lee.", "en", "data"),
-        ("日本の首都はどこですか。", "ja", "knowledge"),
-        ("中国的首都是哪里？", "zh", "knowledge"),
+        ("파이썬으로 정렬 함수를 작성하시오.", "ko"),
+        ("HTTP와 HTTPS의 차이는?", "ko"),
+        ("다음 영어 문장을 번역해 주세요.\nThe early bird catches the worm every single day.", "ko"),
+        ("Translate into English: 안녕하세요.", "en"),
+        ("Où est la bibliothèque ?", "en"),
+        ("日本の首都はどこですか。", "other"),
+        ("中国的首都是哪里？", "other"),
+        ("Какая река впадает в Чёрное море?", "other"),
     ],
 )
-def test_language_and_kind(text: str, tongue: str, sort: str) -> None:
-    assert (language(text), kind(text)) == (tongue, sort)
-
-
-def test_topics_and_particles() -> None:
-    assert topic("판소리란 무엇인가요?") == "판소리"
-    assert topic("What is a binary tree?") == "a binary tree"
-    assert topic("그 이유는 무엇인가요?") is topic("What are you doing?") is topic("사용하는 방법은?") is None
-    assert [particle(word, "과", "와") for word in ("판소리", "광합성", "HTTP", "MBN")] == ["와", "과", "와", "과"]
+def test_languages(text: str, expected: str) -> None:
+    assert language(text) == expected
 
 
 # --- Evolving ----------------------------------------------------------------------------------
@@ -232,15 +223,6 @@ def test_sound_rewrites_keep_the_instruction_and_add_ten_to_twenty_words() -> No
         assert not any(mark in text[len(seed) :] for mark in "~{}")
 
 
-def test_constraints_fit_the_kind_and_vary_under_a_method_that_asks_for_it() -> None:
-    code = [text for seed in SEEDS if kind(seed) == "code" and (text := evolve(seed, GUARDED))]
-    own = {phrases.stem(p) for tongue in ("ko", "en") for p in phrases.CONSTRAINTS[tongue]["code"]}
-    assert sum(any(phrase in text for phrase in own) for text in code) > 0.8 * len(code)
-    favourite = phrases.stem(phrases.FAVOURITE["ko"])
-    counts = [sum(favourite in (evolve(seed, m) or "") for seed in SEEDS) for m in (INITIAL, GUARDED)]
-    assert counts[0] > 5 * max(counts[1], 1)
-
-
 def test_rounds_add_new_constraints_each_time() -> None:
     text = SEEDS[0]
     for _ in range(3):
@@ -254,49 +236,52 @@ def test_rounds_add_new_constraints_each_time() -> None:
 def test_failure_rate_depends_on_what_the_method_demands() -> None:
     assert 0.33 <= failure_rate(INITIAL, SEEDS) <= 0.47
     assert failure_rate(GUARDED, SEEDS) <= 0.06
-    for demand in DEMANDS:
-        guarded = failure_rate(f"{INITIAL}\n{demand.directions[0]}", SEEDS)
+    for failure in FAILURES:
+        guarded = failure_rate(f"{INITIAL}\n{failure.direction}", SEEDS)
         assert guarded <= failure_rate(INITIAL, SEEDS)
 
 
-def test_the_table_of_demands_adds_up() -> None:
+def test_the_table_of_failures_adds_up() -> None:
     def total(method: str) -> float:
-        sound = 1.0
-        for demand in DEMANDS:
-            sound *= 1 - (demand.guarded_rate if demand.kind in kinds_in(method) else demand.rate)
-        return 1 - sound
+        return 1 - prod(1 - rate(failure, method) for failure in FAILURES)
 
     assert 0.35 <= total(INITIAL) <= 0.45
     assert 0.02 <= total(GUARDED) <= 0.04
 
 
-def test_every_direction_guards_its_kind_and_every_complaint_names_its_kind_alone() -> None:
-    assert kinds_in(INITIAL) == {"language"}
-    for demand in ALL_DEMANDS:
-        assert all(demand.kind in kinds_in(direction) for direction in demand.directions)
-        assert kinds_in(demand.complaint) == {demand.kind}
+def test_every_note_and_direction_speaks_of_its_own_failure_alone() -> None:
+    assert kinds_in(INITIAL) == {"language_changed"}
+    for failure in FAILURES:
+        assert kinds_in(failure.direction) == kinds_in(f"{failure.note}. {failure.direction}") == {failure.kind}
 
 
-def test_a_retry_that_names_the_fault_makes_it_rarer() -> None:
-    failed = tuple(seed for seed in SEEDS * 2 if (text := evolve(seed)) and "stagnant" in faults(seed, text))
-    again = [faults(seed, evolve(seed, reason="stagnant: it is no harder") or "") for seed in failed]
-    assert failed
-    assert sum("stagnant" in kinds for kinds in again) <= 0.1 * len(failed)
+def test_every_kind_of_failure_is_made_and_found() -> None:
+    pairs = [(seed, evolve(seed, "Add a demand.", draw=str(draw))) for seed in SEEDS for draw in range(4)]
+    found = Counter(kind for seed, text in pairs for kind in (faults(seed, text) if text else ("unreadable",)))
+    assert set(found) == {failure.kind for failure in FAILURES}
 
 
-@pytest.mark.parametrize(
-    ("reason", "expected"),
-    [
-        ("the next stage was rejected: unreadable", "heading"),
-        ("lost, stagnant: the year is gone", "lost"),
-        ("the rewrite cannot be answered correctly and completely", "unsolvable"),
-        ("answers the instruction instead of asking", "answered"),
-        ("language_changed", "language"),
-        ("something new", None),
-    ],
-)
-def test_reasons_of_verdicts_are_understood(reason: str, expected: str | None) -> None:
-    assert kind_of_reason(reason) == expected
+def test_what_rules_are_to_find_they_find() -> None:
+    judged = {"stagnant", "unsolvable", "lost", "leaked"}
+    for seed in SEEDS:
+        text = evolve(seed, "Add a demand.")
+        kinds = set(faults(seed, text)) - judged if text else set()
+        assert not kinds or kinds == {first_rewrite_rule(seed, text)}
+
+
+def test_a_retry_mends_most() -> None:
+    failed = tuple(seed for seed in SEEDS if (text := evolve(seed)) is None or faults(seed, text))
+    again = failure_rate(INITIAL, failed, reason="stagnant: it is no harder")
+    assert len(failed) > 20
+    assert again <= 0.25
+
+
+@pytest.mark.parametrize("text", ["日本の首都はどこですか。短く答えてください。", "Какая река впадает в Чёрное море?"])
+def test_instructions_in_other_scripts_stay_what_they_are(text: str) -> None:
+    rewrites = [evolve(text, GUARDED, draw=str(draw)) for draw in range(20)]
+    sound = [rewrite for rewrite in rewrites if rewrite and not faults(text, rewrite)]
+    assert len(sound) >= 15
+    assert all(rewrite.startswith(text) and first_rewrite_rule(text, rewrite) is None for rewrite in sound)
 
 
 # --- Responding --------------------------------------------------------------------------------
@@ -308,12 +293,6 @@ def test_answers_are_in_the_language_of_the_instruction_and_rarely_poor() -> Non
     assert 0 < poor < 0.03 * len(answers)
     assert language(ask("respond", SEEDS[0])) == "ko"
     assert language(ask("respond", SEEDS[-1])) == "en"
-
-
-def test_contradictory_instructions_are_answered_poorly_more_often() -> None:
-    demands = " ".join(phrases.CONTRADICTIONS["en"][0])
-    answers = [ask("respond", f"{seed} {demands}") for seed in SEEDS if language(seed) == "en"]
-    assert sum(len(words(answer)) < 12 for answer in answers) > 0.15 * len(answers)
 
 
 # --- Judging and comparing ---------------------------------------------------------------------
@@ -355,29 +334,26 @@ def test_compare_prefers_the_sound_rewrite_and_does_not_mind_the_order() -> None
     swapped = {"first": "second", "second": "first", "tie": "tie"}
     right, consistent = 0, 0
     for seed in SEEDS:
-        tongue = language(seed)
-        good = f"{seed} {' '.join(phrases.CONSTRAINTS[tongue]['any'][:2])}"
-        bad = f"{seed} {' '.join(phrases.DECORATIONS[tongue][:2])}"
+        good = f"{seed} Name one exception."
+        bad = f"{seed} {FAILURES[0].said(seed).replace('~', '하시오')}"
         answer = compare(seed, good, bad)
         right += answer == "first"
         consistent += answer == swapped[compare(seed, bad, good)]
-    assert right >= 0.9 * len(SEEDS)
-    assert consistent >= 0.88 * len(SEEDS)
+    assert right == consistent == len(SEEDS)
     assert compare(SEEDS[0], SEEDS[0], SEEDS[0]) == "tie"
 
 
 # --- Analyzing and optimizing ------------------------------------------------------------------
 
 
-def test_analysis_names_the_most_frequent_faults_and_the_recurring_phrase() -> None:
+def test_analysis_names_the_most_frequent_failure() -> None:
     lost = [case_block(n, [("Stage 0", SEEDS[n]), ("Found", "lost: a number")]) for n in range(1, 6)]
-    same = [pair_block(n, SEEDS[n], f"{SEEDS[n]} Rank all of it by its age.") for n in range(6, 10)]
-    prompt = fill("analyze", method=INITIAL, cases="\n\n".join([*lost, *same]))
+    sound = [pair_block(n, SEEDS[n], f"{SEEDS[n]} Rank all of it by its age.") for n in range(6, 10)]
+    prompt = fill("analyze", method=INITIAL, cases="\n\n".join([*lost, *sound]))
     failed_cases, feedback = read_feedback(ask("analyze", prompt))
     assert [case.case_id for case in failed_cases] == [1, 2, 3, 4, 5]
-    assert {"lost", "sameness"} <= kinds_in(feedback)
-    assert "Rank all of it by its age" in feedback
-    assert len(feedback.split()) <= 200
+    assert kinds_in(feedback) == {"lost"}
+    assert "In 5 of 9 cases" in feedback
 
 
 def test_optimized_methods_keep_the_steps_within_the_bound_and_differ_by_draw() -> None:
@@ -421,12 +397,11 @@ def test_the_failure_rate_of_the_best_method_falls_step_by_step(start: int) -> N
 def test_the_failure_rules_pass_what_is_sound_and_catch_what_is_not() -> None:
     rewrites = [(seed, text) for seed in SEEDS if (text := evolve(seed, GUARDED)) and not faults(seed, text)]
     assert [rule for pair in rewrites if (rule := first_rewrite_rule(*pair))] == []
-    answers = [(seed, plain_answer(seed, Random(seed))) for seed, _ in rewrites]
-    assert [rule for pair in answers if (rule := first_answer_rule(*pair))] == []
-    poor = [(tongue, answer) for tongue, answers in POOR_ANSWERS.items() for answer in answers]
-    seeds = {"ko": SEEDS[0], "en": SEEDS[-1]}
-    assert sum(bool(first_answer_rule(seeds[tongue], answer)) for tongue, answer in poor) >= 0.8 * len(poor)
+    for tongue, seed in {"ko": SEEDS[0], "en": SEEDS[-1]}.items():
+        assert [rule for answer in ANSWERS[tongue] if (rule := first_answer_rule(seed, answer.format(seed)))] == []
+        found = {first_answer_rule(seed, answer) for answer in POOR_ANSWERS[tongue]}
+        assert found == {rule.name for rule in ANSWER_RULES}
 
 
-def test_every_stage_of_the_spine_has_a_rule() -> None:
-    assert set(REPLIES) >= {"evolve", "respond", "judge", "compare", "analyze", "optimize"}
+def test_every_kind_of_call_has_a_rule() -> None:
+    assert set(REPLIES) == set(get_args(CallKind))

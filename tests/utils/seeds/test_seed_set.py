@@ -18,7 +18,7 @@ from tests.object_store import environment, object_store
 from utils.errors import DataError
 from utils.files.storage import ObjectStore
 from utils.schema import SeedInstruction
-from utils.seeds import SeedSource, iter_records, load_seeds, pieces_of, split_seeds
+from utils.seeds import SeedSource, iter_records, load_seeds, split_seeds
 from utils.seeds.files import CHUNK
 
 ROOT = Path(__file__).parents[3]
@@ -183,9 +183,6 @@ def test_globs_mean_files_in_the_order_of_their_names(places, place, asked):
     texts = texts_of(source)
     assert list(dict.fromkeys(text.split()[0] for text in texts)) == FILES[asked]
     assert len(texts) == sum(1 if "deep" in name else 3 for name in FILES[asked])
-    pieces = pieces_of(source)
-    assert [piece.data_path for piece in pieces] == [f"{places[place]}/{name}" for name in FILES[asked]]
-    assert [text for piece in pieces for text in texts_of(piece)] == texts
 
 
 def test_a_folder_of_an_object_store_is_its_data_files(places):
@@ -569,7 +566,7 @@ WORKER = """
 import json, logging, os, sys
 from dataclasses import asdict
 from pathlib import Path
-from utils.seeds import SeedSource, load_seeds, pieces_of
+from utils.seeds import SeedSource, load_seeds
 from utils.errors import DataError
 
 notes = []
@@ -582,9 +579,6 @@ for name, (fields, token) in json.load(sys.stdin).items():
     try:
         with load_seeds([SeedSource(**fields)], Path(sys.argv[1])) as seeds:
             results[name] = {"seeds": [asdict(seed) for seed in seeds]}
-        pieces = pieces_of(SeedSource(**fields))
-        with load_seeds(pieces, Path(sys.argv[1])) as seeds:
-            results[name] |= {"pieces": [p.data_path for p in pieces], "again": [asdict(seed) for seed in seeds]}
     except DataError as exc:
         results[name] = {"error": str(exc)}
     results[name]["notes"] = list(notes)
@@ -636,14 +630,6 @@ def test_a_hub_data_set_is_read(hub, case, texts):
 def test_references_come_from_the_hub_too(hub):
     results, _ = hub
     assert [seed["reference"] for seed in results["public"]["seeds"]] == [seed.reference for seed in SEEDS]
-
-
-@pytest.mark.parametrize("case", READ)
-def test_a_hub_data_set_in_pieces_is_the_same(hub, case):
-    results, _ = hub
-    assert results[case]["again"] == results[case]["seeds"]
-    in_files = case != "slice"
-    assert [piece.startswith("hf://datasets/org/") for piece in results[case]["pieces"]] == [in_files]
 
 
 @pytest.mark.parametrize("case", HUB_REFUSALS)

@@ -1,35 +1,31 @@
 """The offline LLM: rules in the place of a model, so that the whole program runs without key or network.
 
-Frankly: it understands nothing. It recognises the kind, reads the prompt that the role really sent,
-adds ready-made constraints, answers with ready-made sentences, fails at rates that depend on what the
-method demands, and finds the failures of its own making. It shows the flow, serves tests and benchmarks
-and costs nothing; its text is no training data, and its failure rates say nothing about a real LLM.
+Frankly: it understands nothing. It reads the prompt that the role really sent, adds ready-made demands, answers with
+ready-made sentences, fails at rates that depend on what the method says, and finds the failures of its own making.
+It shows the flow, serves tests and benchmarks and costs nothing; its text is no training data, and its failure rates
+say nothing about a real LLM.
 
-The same request always gives the same completion, whatever came before: chance is derived from the
-request. A further kind of call is a further line of `REPLIES`: a function from a request to a text.
+The same request always gives the same completion, whatever came before: chance is derived from the request.
+A further kind of call is a further line of `REPLIES`: a function from a request to a text.
 """
 
 from collections.abc import Callable, Mapping
 
 from utils.errors import ConfigError
-from utils.llm.offline.answering import respond
-from utils.llm.offline.exploring import explore
-from utils.llm.offline.improving import analyze, optimize
-from utils.llm.offline.judging import compare, equality, judge
-from utils.llm.offline.rewriting import evolve
-from utils.llm.offline.tagging import tag
+from utils.llm.offline.examining import analyze, compare, equal, judge, on_each_case, optimize, tag
+from utils.llm.offline.writing import evolve, explore, respond
 from utils.schema import Completion, Request, Usage
 
 REPLIES: Mapping[str, Callable[[Request], str]] = {
     "evolve": evolve,
     "respond": respond,
-    "judge": judge,
-    "compare": compare,
-    "equal": equality,
+    "explore": explore,
+    "judge": on_each_case(judge),
+    "compare": on_each_case(compare),
+    "equal": on_each_case(equal),
+    "tag": on_each_case(tag),
     "analyze": analyze,
     "optimize": optimize,
-    "explore": explore,
-    "tag": tag,
 }
 
 

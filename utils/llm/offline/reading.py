@@ -1,31 +1,28 @@
-"""Reading the prompts that the roles send, and the randomness that follows from a request alone.
+"""Reading prompts and texts, and the chance that follows from a request alone.
 
-The parts of a prompt are found by the markers that every edition of `prompts/` keeps (headings and
-`Name: ` lines), never by its sentences. A text inside a case is indented, so a line that is not
-indented belongs to the prompt; an instruction stands last, so the first marker is the prompt's own.
+The parts of a prompt are found by the markers that every edition of `prompts/` keeps (headings and `Name: ` lines),
+never by its sentences. A text inside a case is indented, so a line that is not indented belongs to the prompt; an
+instruction stands last, so the first marker is the prompt's own. Everything is linear in the text.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from random import Random
+from typing import Literal, NamedTuple
 
 from utils.errors import ConfigError
 
-METHOD = "\n## Method\n"
-RULES = "\n## What holds for every method\n"
-RESULT = "#Finally Rewritten Instruction#:"
-INSTRUCTION = "\n#Instruction#:\n"
-NEW_INSTRUCTIONS = "You write new instructions."
-REASON = "\nReason: "
-CASES = "\nThe cases:\n"
-ANALYZED_METHOD = "\n## The method\n"
-ANALYZED_CASES = "\n## The cases\n"
-CASE = "### Case "
 INDENT = "    "
+HEAD = 400  # characters of the first line that decide on the language
+
+_HANGUL = re.compile("[가-힣ㄱ-ㆎ]")
+_LATIN = re.compile("[A-Za-z]")
+_SENTENCE_END = re.compile(r"(?<=[.?!。？！\n])")
+_WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
-class EvolvePrompt:
+class EvolvePrompt(NamedTuple):
     """What an evolving prompt holds; `retry_reason` is empty in a first attempt."""
 
     method: str
@@ -44,19 +41,9 @@ class Case:
     def stages(self) -> tuple[str, ...]:
         return tuple(text for name, text in self.lines if name.startswith("Stage "))
 
-    @property
-    def found(self) -> tuple[str, ...]:
-        return tuple(text for name, text in self.lines if name == "Found")
-
     def text(self, name: str) -> str:
         """The text of the line `name`, empty where there is none."""
         return next((text for given, text in self.lines if given == name), "")
-
-
-@dataclass(frozen=True, slots=True)
-class AnalyzePrompt:
-    method: str
-    cases: tuple[Case, ...]
 
 
 def dice(*parts: str) -> Random:
@@ -66,53 +53,39 @@ def dice(*parts: str) -> Random:
 
 
 def read_evolve(prompt: str) -> EvolvePrompt:
-    """The parts of `prompts/evolve.txt` as filled in. Raises ConfigError where a marker is missing."""
-    method = _after(prompt, METHOD, 0)
-    rules = _after(prompt, RULES, method)
-    result = _after(prompt, RESULT, rules)
-    instruction = _after(prompt, INSTRUCTION, result)
-    retry = prompt[result : instruction - len(INSTRUCTION)]
-    reason = retry.partition(REASON)[2].partition("\n")[0]
-    return EvolvePrompt(prompt[method : rules - len(RULES)].strip(), reason, prompt[instruction:])
-
-
-def in_breadth(prompt: str) -> bool:
-    """Is it prompts/evolve_breadth.txt? Its first words tell it from prompts/evolve.txt."""
-    return prompt.startswith(NEW_INSTRUCTIONS)
+    """The parts of `prompts/evolve.txt`, or of `evolve_breadth.txt`, as filled in."""
+    method, rules = split(split(prompt, "\n## Method\n")[1], "\n## What holds for every method\n")
+    retry, instruction = split(split(rules, "#Finally Rewritten Instruction#:")[1], "\n#Instruction#:\n")
+    return EvolvePrompt(method.strip(), retry.partition("\nReason: ")[2].partition("\n")[0], instruction)
 
 
 def read_cases(prompt: str) -> tuple[Case, ...]:
-    """The cases of a judging or comparing prompt. Raises ConfigError where they are not marked."""
-    return _cases(prompt[_after_last(prompt, CASES) :])
+    """The cases of a prompt that judges, compares or tags."""
+    return _cases(split(prompt, "\nThe cases:\n", last=True)[1])
 
 
-def read_analyze(prompt: str) -> AnalyzePrompt:
-    """Method and cases of `prompts/analyze.txt` as filled in. Raises ConfigError where a marker is missing."""
-    method, cases = _after(prompt, ANALYZED_METHOD, 0), _after_last(prompt, ANALYZED_CASES)
-    return AnalyzePrompt(prompt[method : cases - len(ANALYZED_CASES)].strip(), _cases(prompt[cases:]))
+def read_analyze(prompt: str) -> tuple[str, tuple[Case, ...]]:
+    """Method and cases of `prompts/analyze.txt` as filled in."""
+    before, cases = split(prompt, "\n## The cases\n", last=True)
+    return split(before, "\n## The method\n")[1].strip(), _cases(cases)
 
 
-def _after(prompt: str, marker: str, start: int) -> int:
-    return _end(prompt.find(marker, start), marker)
-
-
-def _after_last(prompt: str, marker: str) -> int:
-    return _end(prompt.rfind(marker), marker)
-
-
-def _end(position: int, marker: str) -> int:
-    if position < 0:
+def split(prompt: str, marker: str, *, last: bool = False) -> tuple[str, str]:
+    """What stands before and behind the first `marker`, or the last. Raises ConfigError where there is none."""
+    before, found, behind = prompt.rpartition(marker) if last else prompt.partition(marker)
+    if not found:
         raise ConfigError(f"a prompt lacks the line {marker.strip()!r}, which --offline reads: put it back in prompts/")
-    return position + len(marker)
+    return before, behind
+
+
+def field(text: str, name: str) -> str:
+    """What stands behind `name: ` on a line of its own."""
+    return split(text, f"\n{name}: ")[1].partition("\n")[0]
 
 
 def _cases(text: str) -> tuple[Case, ...]:
-    cases: list[Case] = []
-    for block in f"\n{text}".split(f"\n{CASE}")[1:]:
-        number, _, body = block.partition("\n")
-        if number.strip().isdecimal():
-            cases.append(Case(int(number), _named_lines(body)))
-    return tuple(cases)
+    blocks = (block.partition("\n") for block in f"\n{text}".split("\n### Case ")[1:])
+    return tuple(Case(int(number), _named_lines(body)) for number, _, body in blocks if number.strip().isdecimal())
 
 
 def _named_lines(body: str) -> tuple[tuple[str, str], ...]:
@@ -124,3 +97,28 @@ def _named_lines(body: str) -> tuple[tuple[str, str], ...]:
             name, _, text = line.partition(":")
             named.append((name, [text.removeprefix(" ")]))
     return tuple((name, "\n".join(lines)) for name, lines in named)
+
+
+def language(text: str) -> Literal["ko", "en", "other"]:
+    """The language of the instruction proper: its first line counts, as inputs and code come behind."""
+    line = text.lstrip()[:HEAD].partition("\n")[0]
+    hangul, latin = len(_HANGUL.findall(line)), len(_LATIN.findall(line))
+    # Korean ends its sentences with the verb, however many foreign terms stand before it.
+    ends_korean = bool(_HANGUL.search(line.rstrip()[-4:]))
+    if hangul and 2 * hangul + 10 * ends_korean > latin:
+        return "ko"
+    return "en" if 2 * latin >= sum(map(str.isalpha, line)) else "other"
+
+
+def tongue(text: str) -> Literal["ko", "en"]:
+    """The language in which something is said about `text`: English unless it is Korean."""
+    return "ko" if language(text) == "ko" else "en"
+
+
+def sentences(text: str) -> list[str]:
+    """The text cut behind every sentence end and newline; joined, the pieces are the text again."""
+    return _SENTENCE_END.split(text)
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())

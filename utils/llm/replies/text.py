@@ -80,7 +80,7 @@ def peel_blockquote(text: str) -> str:
 
 
 def peel_quotes(text: str) -> str:
-    mark = re.match(r"`*", text)[0] or text[:1]
+    mark = text[: len(text) - len(text.lstrip("`"))] or text[:1]
     closing = _QUOTES.get(mark[:1], "")
     if not closing or len(text) < 2:
         return text

@@ -76,8 +76,8 @@ def _first_block(page: Page, number: int, position: int) -> _Block | None:
         return None
     if mark.kind == "open":
         return _opened_block(page, number)
-    stray = mark.kind == "answer" or (mark.kind == "close" and mark.form and mark.form.lone)
-    stray = stray or (mark.kind == "end" and _behind(page, number).strip())
+    stray = mark.kind == "answer" or bool(mark.kind == "close" and mark.form and mark.form.lone)
+    stray = stray or bool(mark.kind == "end" and _behind(page, number).strip())
     own = mark.kind == "turn" and _OWN_TURN.search(page.text, mark.start, mark.end)
     return _Block(mark.start, mark.start, mark.end) if (stray or own) and not page.goes_on(mark) else None
 

@@ -47,8 +47,8 @@ class Texts:
         """What page.js needs to name things; `learned` are the names of methods of this run by their ids."""
         names = {code: self.reason(code) for code in self.reasons}
         why = {code: self.why(code) for code in self.reasons}
-        methods = {**self.methods, **learned}
-        return {"ui": self.script, "reasons": names, "why": why, "labels": names | self.labels, "methods": methods}
+        labels, methods = {**names, **self.labels}, {**self.methods, **learned}
+        return {"ui": self.script, "reasons": names, "why": why, "labels": labels, "methods": methods}
 
 
 def read_texts(lang: Lang) -> Texts:
@@ -59,5 +59,5 @@ def read_texts(lang: Lang) -> Texts:
 def language_of_locale(variables: Mapping[str, str]) -> Lang | None:
     """The language that a terminal's environment variables ask for, where it is one of the report's."""
     locale = next((variables[name] for name in LOCALE if variables.get(name)), "")
-    spoken = re.match("[a-z]*", locale.lower())[0]
-    return spoken if spoken in ("en", "ko") else None
+    ours: dict[str, Lang] = {"en": "en", "ko": "ko"}
+    return ours.get(re.split("[^a-z]", locale.lower(), maxsplit=1)[0])

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, pairwise
+from typing import Any
 
 from utils.process.each import Each, in_silence
 from utils.rows.records import StoredRow
@@ -19,7 +20,7 @@ def measure_run(
     Seeds are all rows that were not set aside, evolved or not. A generation holds the rewrites of that round that
     evolved rows are made of; a rewrite that several of them share counts once.
     """
-    seeds, generations, reasons = Measurer(), {}, {}
+    seeds, generations, reasons = Measurer(), dict[int, Measurer](), dict[int, Counter[str]]()
     for _, group in groupby(rows, key=lambda row: row.record["id"]):
         entries = list(group)
         for outcome, record in entries:
@@ -38,7 +39,7 @@ def measure_run(
     )
 
 
-def _rewrites(records: Iterable[dict]) -> Iterator[tuple[int, str, str]]:
+def _rewrites(records: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str, str]]:
     """Each rewrite of one seed's rows once: its generation, its text, its parent's text."""
     seen: set[tuple[str, str]] = set()
     for record in records:
