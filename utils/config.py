@@ -184,7 +184,8 @@ class RunConfig(BaseModel):
     ] = "text"
     no_report: Annotated[bool, Flag("output", "", "do not write report.html", how=True)] = False
     lang: Annotated[
-        Literal["en", "ko"] | None, Flag("output", "en|ko", "language of the report (that of the data)", how=True)
+        Literal["en", "ko"] | None,
+        Flag("output", "en|ko", "language of the report (the terminal's, or else the data's)", how=True),
     ] = None
     tag: Annotated[bool, Flag("output", "", "tag samples: complexity and diversity as in the paper", how=True)] = False
     tag_size: Annotated[
