@@ -35,7 +35,7 @@ def spent(running: Server) -> float:
 
 
 def overrun(rows: int, budget: float, at_once: int) -> list[str]:
-    """One run with a budget: what the server counts, and by how much that is more."""
+    """Run once with a budget; return a line of the table: calls, cost and overrun as the server counts them."""
     with tempfile.TemporaryDirectory() as name, server(median=0.02, spread=SPREAD) as running:
         folder = Path(name)
         seeds = write_seeds(folder / "seeds.jsonl", rows)
@@ -46,7 +46,7 @@ def overrun(rows: int, budget: float, at_once: int) -> list[str]:
 
 
 def stopped(rows: int, at_once: int) -> list[str]:
-    """One run that gets SIGTERM: requests sent after it, and answers that the journal does not have."""
+    """Run once and send SIGTERM; return a line of the table: requests sent after it, and answers not in the journal."""
     with tempfile.TemporaryDirectory() as name, server(median=0.5, spread=SPREAD) as running:
         folder = Path(name)
         seeds = write_seeds(folder / "seeds.jsonl", rows)

@@ -22,7 +22,7 @@ from bench.harness import ROOT, run_main, server, table, write_seeds
 
 
 def journaled(folder: Path) -> int:
-    """Completions in the journal; 0 while there is none."""
+    """Count the completions in the journal of the run in `folder`; 0 while there is no journal."""
     path = folder / "result.run" / "journal.sqlite"
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
@@ -32,7 +32,7 @@ def journaled(folder: Path) -> int:
 
 
 def kill_once(folder: Path, seeds: Path, url: str, flags: list[str], at_least: int) -> bool:
-    """Start the run and kill it once the journal holds `at_least` completions; False when it ended before."""
+    """Start the run and kill it once the journal holds `at_least` completions; return False when it ended before."""
     config = f"model=bench base_url={url}"
     where = ["--evol-llm-config", config, "--optim-llm-config", config]
     common = ["--data-path", str(seeds), "--max-steps", "0", "--quiet", "--save-path", str(folder / "result.json")]

@@ -33,7 +33,10 @@ class Server:
 def server(
     median: float = 0.2, sigma: float = 0.8, draw: int = 0, fault: float = 0.0, spread: float = 0.0
 ) -> Iterator[Server]:
-    """A bench server on a free loopback port; ended with the block."""
+    """Start a bench server on a free loopback port and end it with the block; exit if it does not start.
+
+    The arguments are the flags of bench.server.
+    """
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
         flags = ["--median", str(median), "--sigma", str(sigma), "--draw", str(draw), "--fault", str(fault)]
@@ -52,7 +55,7 @@ def server(
 
 
 def write_seeds(path: Path, count: int) -> Path:
-    """A JSONL seed set of `count` different instructions."""
+    """Write a JSONL seed set of `count` different instructions, and return `path`."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
             text = f"Explain problem {number} about {TOPICS[number % len(TOPICS)]} to a beginner in plain words."
@@ -89,7 +92,7 @@ def timed(command: Sequence[str], folder: Path) -> Measured:
 
 
 def run_main(folder: Path, seeds: Path, url: str | None, *flags: str) -> Measured:
-    """The command over `seeds`, against `url` or offline, without learning."""
+    """Run the command over `seeds`, against `url` or (None) offline, without learning; exit if it fails."""
     config = f"model=bench base_url={url}" if url else "model=bench"
     where = ["--evol-llm-config", config, "--optim-llm-config", config] if url else ["--offline"]
     common = ["--data-path", str(seeds), "--max-steps", "0", "--quiet", "--save-path", str(folder / "result.json")]
@@ -100,7 +103,7 @@ def run_main(folder: Path, seeds: Path, url: str | None, *flags: str) -> Measure
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a small table."""
+    """Print a title and, below it, a table with its columns aligned to the right."""
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     print(f"\n{title}")

@@ -50,12 +50,13 @@ class Item:
 
 
 def chunks(items: Sequence[Item], size: int, order: str) -> list[list[Item]]:
+    """Return the items in groups of at most `size`, shuffled in a way that `order` alone decides."""
     shuffled = sorted(items, key=lambda item: Random(f"{order}:{item.method}:{item.trajectory.seed.id}").random())
     return [list(shuffled[start : start + size]) for start in range(0, len(shuffled), size)]
 
 
 async def judged(llm: JournaledLLM, items: Sequence[Item], size: int, order: str) -> dict[Item, bool | None]:
-    """Whether the judge faults each rewrite; None where it could not be read."""
+    """Tell whether the judge, in groups of `size`, finds each rewrite faulty; None where its reply was unreadable."""
 
     async def of_group(group: list[Item]) -> dict[Item, bool | None]:
         findings = await judge(llm, {number: item.trajectory for number, item in enumerate(group, start=1)})
@@ -70,7 +71,7 @@ async def judged(llm: JournaledLLM, items: Sequence[Item], size: int, order: str
 
 
 async def second_reading(llm: JournaledLLM, items: Sequence[Item]) -> dict[Item, bool | None]:
-    """Whether a second reader, with another prompt, rejects each rewrite."""
+    """Tell whether a second reader, with another prompt, rejects each rewrite; None where its reply was unreadable."""
 
     async def of_group(group: list[Item]) -> dict[Item, bool | None]:
         shown = "\n\n".join(
@@ -87,7 +88,10 @@ async def second_reading(llm: JournaledLLM, items: Sequence[Item]) -> dict[Item,
 
 
 async def compared(llm: JournaledLLM, pairs: Sequence[tuple[Item, Item]], swap: bool) -> dict[int, str | None]:
-    """Who wins each pair: the name of the method, `tie`, or None where it could not be read."""
+    """Return who wins, by position of the pair: a method's name, `tie`, or None where the reply was unreadable.
+
+    `swap` shows the second of each pair first.
+    """
     winners: dict[int, str | None] = {}
     for start in range(0, len(pairs), 10):
         group = [(b, a) if swap else (a, b) for a, b in pairs[start : start + 10]]
@@ -107,23 +111,24 @@ async def compared(llm: JournaledLLM, pairs: Sequence[tuple[Item, Item]], swap: 
 
 
 def save(path: Path, by_name: dict[str, dict[Item, bool | None]]) -> None:
-    """Write the readings, by method and row, so that another run can be held against them (`--against`)."""
+    """Write the readings to the file `path`, by method and row, so that other runs can compare theirs (`--against`)."""
     named = {n: {f"{i.method}:{i.trajectory.seed.id}": bad for i, bad in r.items()} for n, r in by_name.items()}
     path.write_text(json.dumps(named, indent=1), encoding="utf-8")
 
 
 def saved(path: Path) -> dict[str, dict[str, bool | None]]:
+    """Read the readings that a run has saved in the folder `path`."""
     return json.loads((path / "readings.json").read_text(encoding="utf-8"))
 
 
 def load(path: Path, name: str, items: Sequence[Item]) -> dict[Item, bool | None]:
-    """One reading of another run over the same rewrites."""
+    """Read the reading `name` of the run in the folder `path`, over the same rewrites; None for an item without one."""
     reading = saved(path)[name]
     return {item: reading.get(f"{item.method}:{item.trajectory.seed.id}") for item in items}
 
 
 def kappa(one: dict[Item, bool | None], other: dict[Item, bool | None]) -> tuple[float, float, int]:
-    """Share of agreement, Cohen's kappa, and the number of items that both could judge."""
+    """Return the share of agreement, Cohen's kappa, and the number of items that both have judged (at least one)."""
     both = [(one[item], other[item]) for item in one if one[item] is not None and other.get(item) is not None]
     agree = sum(a == b for a, b in both) / len(both)
     first, second = (sum(pair[side] for pair in both) / len(both) for side in (0, 1))

@@ -16,7 +16,7 @@ from bench.harness import run_main, table, write_seeds
 
 
 def parquet(folder: Path, rows: int) -> Path:
-    """Seeds as Parquet, made in a process of its own: a child's peak memory begins at that of its parent."""
+    """Write seeds as Parquet in a process of its own, as a child's peak memory begins at its parent's."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(write_parquet, folder, rows).result()
 

@@ -47,7 +47,7 @@ def weights() -> list[float]:
 
 @cache
 def word(rank: int, korean: bool) -> str:
-    """The word of a rank: always the same, frequent ones shorter, sounds by Zipf's law as well."""
+    """Return the word of frequency rank `rank`, always the same one; frequent words are shorter."""
     random = Random(f"word:{rank}:{korean}")
     length = (rank > 40) + (rank > 2000) + random.randint(1, 2)
     if korean:
@@ -64,7 +64,7 @@ def words(random: Random, count: int, korean: bool) -> list[str]:
 
 
 def seed(row: int) -> list[str]:
-    """The words of a seed, about 10 to 100 tokens."""
+    """Return the words of seed `row`: about 10 to 100 tokens, in Latin letters if `row` is even, in Hangul if odd."""
     random, korean = Random(f"seed:{row}"), row % 2 == 1
     opening = random.randrange(5 * OPENINGS)  # a fifth has one
     first = words(Random(f"opening:{opening}:{korean}"), 5, korean) if opening < OPENINGS else []
@@ -73,7 +73,10 @@ def seed(row: int) -> list[str]:
 
 
 def evolved(row: int, rows: int) -> str:
-    """The new instruction of a row; where `rows` is even, a copy is of a row of the same language."""
+    """Return the new instruction of a row: longer than its seed or, one in thirty, almost a copy of another row's.
+
+    That other row is of the same language where `rows` is even.
+    """
     random, korean = Random(f"new:{row}"), row % 2 == 1
     if random.random() > 1 / 30:
         return " ".join(seed(row) + words(random, random.randint(10, 20) // (2 if korean else 1), korean))
@@ -86,7 +89,7 @@ def evolved(row: int, rows: int) -> str:
 def timed(
     call: Callable[[int, str], NearDuplicate | None], texts: Iterator[str]
 ) -> tuple[float, list[NearDuplicate | None]]:
-    """Seconds that `call` took over all rows, without those of making the texts, and what it returned."""
+    """Return the seconds that `call` took over all rows, not counting the making of texts, and what it returned."""
     seconds, found = 0.0, []
     for row, text in enumerate(texts):
         started = time.perf_counter()
@@ -96,7 +99,7 @@ def timed(
 
 
 def brute_force(rows: int, max_overlap: float) -> tuple[float, list[NearDuplicate | None]]:
-    """The same with ROUGE-L over all pairs."""
+    """Return seconds and findings as `timed` does, of a check that compares a text with all that were kept before."""
     kept = [(row, " ".join(seed(row))) for row in range(rows)]
 
     def check(row: int, text: str) -> NearDuplicate | None:
@@ -115,6 +118,7 @@ def peak() -> float:
 
 
 def measure(rows: int, max_overlap: float) -> Measured:
+    """Measure the filter over `rows` seeds and as many new texts. Exit if brute force finds others."""
     for rank in range(2 * VOCABULARY):  # so that the bench's own memory is not counted
         word(rank // 2, rank % 2 == 1)
     filled, before = NearDuplicates(max_overlap), peak()

@@ -19,6 +19,7 @@ DEV, GROUP, CANDIDATES = 50, 10, 5
 
 
 def measured(name: str, rate: float, rows: list[SeedInstruction], noise: float, random: Random) -> CandidateScore:
+    """Make up the outcomes of a method: a row fails if its text, a number, blurred by `noise`, is below `rate`."""
     outcomes = []
     for row in rows:
         own, shared = random.random(), float(row.text)
@@ -32,7 +33,7 @@ def calls(outcomes: tuple[RowOutcome, ...] | list[RowOutcome]) -> float:
 
 
 def one_step(random: Random, low: float, high: float, noise: float, width: int) -> tuple[float, float]:
-    """Calls with pruning and without, of one step of learning; asserts that the winners are the same."""
+    """Return the calls of one step of learning, with pruning and without; exit if the winners differ."""
     rows = [SeedInstruction(number, str(random.random())) for number in range(DEV)]
     base = measured("incumbent", random.uniform(low, high), rows, noise, random)
     rows = likely_failures_first(rows, {o.seed.id: 1 for o in base.outcomes if o.verdict.failed})

@@ -30,7 +30,7 @@ from utils.schema import Completion, Message, Request, Sampling, Usage
 
 
 def measured(rows: int, options: argparse.Namespace, *engine: str) -> Measured:
-    """One run; its peak is the memory of the driver's process."""
+    """Run once over `rows` seeds and measure it; the peak memory is that of the driver's process."""
     running = nullcontext() if options.offline else server(median=options.latency)
     with tempfile.TemporaryDirectory() as name, running as llm:
         folder = Path(name)
@@ -47,6 +47,7 @@ def measured(rows: int, options: argparse.Namespace, *engine: str) -> Measured:
 
 
 def line(title: str, rows: int, options: argparse.Namespace, *engine: str) -> list[str]:
+    """Return a line of the table: speed without start-up, seconds for a tenth and for all rows, peak memory."""
     few, many = (measured(count, options, *engine) for count in (rows // 10, rows))
     per_row = 1000 * (many.wall - few.wall) / (rows - rows // 10)
     speed = [f"{1000 / per_row:.0f}", f"{per_row:.2f}"] if per_row > 0 else ["lost in start-up", "-"]
@@ -84,7 +85,7 @@ class Asker:
 
 
 def coordinator_speed(workers: int, calls: int, at_once: int) -> list[str]:
-    """Calls per second (look-up and record) of so many workers together, and what one costs the coordinator."""
+    """Return a line of the table: workers, calls (look up, record) per second, CPU ms of the coordinator per call."""
     import ray
 
     from generator.scale_out import connected

@@ -64,18 +64,18 @@ Detector = Callable[[str, str], bool]
 
 
 def rules(instruction: str, answer: str) -> bool:
-    """The rules of this project."""
+    """Tell whether the rules of this project find that the answer is withheld."""
     return first_answer_rule(instruction, answer) in WITHHELD
 
 
 def auto_evol_instruct(instruction: str, answer: str) -> bool:
-    """The detector that the authors of Auto Evol-Instruct released (arXiv 2406.00770)."""
+    """Tell whether the answer fails by the code that the authors of Auto Evol-Instruct released (arXiv 2406.00770)."""
     asks_back = answer.startswith(PREFIXES) and answer.rstrip().endswith("?")
     return asks_back or "please provide" in answer.lower() or "not possible" in answer.lower()
 
 
 def wizardlm(instruction: str, answer: str) -> bool:
-    """Elimination by answer in Evol-Instruct (arXiv 2304.12244, section 3): "sorry" and short, or stop words alone."""
+    """Tell whether Evol-Instruct (arXiv 2304.12244, section 3) drops the answer: "sorry" and short, or stop words."""
     said = re.findall(r"\w+", answer.lower())
     return ("sorry" in said and len(answer.split()) < 80) or STOP_WORDS.issuperset(said)
 
@@ -88,7 +88,7 @@ DETECTORS: dict[str, Detector] = {
 
 
 def read(path: Path, half: str | None = None) -> list[Labelled]:
-    """Labelled answers of a JSONL file; `half` keeps those whose prompt hashes to it."""
+    """Read the labelled answers of a JSONL file; `half` (a or b) keeps those whose prompt hashes to it."""
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines if line.strip()]
     return [
@@ -99,18 +99,18 @@ def read(path: Path, half: str | None = None) -> list[Labelled]:
 
 
 def half_of(prompt: str) -> str:
-    """The half, a or b, that a prompt belongs to, by its text alone."""
+    """Return the half, a or b, that a prompt belongs to, by its text alone."""
     return "ab"[hashlib.sha256(prompt.strip().encode()).digest()[0] % 2]
 
 
 def measure(detector: Detector, rows: Iterable[Labelled]) -> Score:
-    """How a detector does on labelled answers."""
+    """Count the hits, false alarms and misses of a detector on labelled answers."""
     seen = [(detector(row.instruction, row.answer), row.refusal) for row in rows]
     return Score(seen.count((True, True)), seen.count((True, False)), seen.count((False, True)))
 
 
 def table(rows: list[Labelled]) -> str:
-    """Scores of all detectors per language, as text."""
+    """Return a table of the scores of all detectors per language, as text."""
     lines = [f"{'language':<10}{'answers':>8}{'refusals':>10}  {'detector':<20}{'precision':>10}{'recall':>8}{'F1':>7}"]
     for language in sorted({row.language for row in rows}):
         chosen = [row for row in rows if row.language == language]
@@ -125,7 +125,7 @@ def table(rows: list[Labelled]) -> str:
 
 
 def rate(rows: list[Labelled]) -> float:
-    """Answers per second that the rules judge on one core."""
+    """Measure how many answers per second the rules judge on one core."""
     start = time.perf_counter()
     measure(rules, rows)
     return len(rows) / (time.perf_counter() - start)

@@ -51,7 +51,7 @@ class Bench:
             stats["in_flight"] -= 1
 
     def _fault(self, chance: float) -> str | None:
-        """The kind of fault that strikes, each with the same share of all requests."""
+        """Return the kind of fault that `chance` (0 to 1) hits, or None; each kind hits the share `self.fault`."""
         return FAULTS[int(chance / self.fault)] if chance < self.fault * len(FAULTS) * 0.999999 else None
 
     def _reply(self, request: web.Request, body: dict, kind: str | None, random: Random) -> web.StreamResponse:
@@ -81,7 +81,7 @@ class Bench:
 
 
 def completion(kind: str, prompt: str) -> str:
-    """What a well-behaved LLM replies: a rewrite, findings of ok, an answer."""
+    """Return what a well-behaved LLM replies to a call of `kind`: a rewrite, labels (all ok), or an answer."""
     if kind == "evolve":
         instruction = prompt.rpartition("#Instruction#:\n")[2]
         return f"Step 1: #Methods List#:\nadd reasoning\nStep 4:\n{HEADING}\n{instruction}{ADDED}"

@@ -20,7 +20,7 @@ def reference(folder: Path, seeds: Path, url: str, concurrency: int) -> Measured
 
 
 def one_run(folder: Path, seeds: Path, url: str, concurrency: int, judge: str | None) -> Measured:
-    """One run of the program; of the reference where `judge` is None."""
+    """Run the program once, or the bare script where `judge` is None, and measure it."""
     if judge is None:
         return reference(folder, seeds, url, concurrency)
     flags = ("--batch-size", str(concurrency), "--judge", judge, "--max-overlap", "1", "--no-report")
@@ -28,7 +28,7 @@ def one_run(folder: Path, seeds: Path, url: str, concurrency: int, judge: str | 
 
 
 def share(rows: int, concurrency: int, draw: int, judge: str | None) -> tuple[float, float, float]:
-    """Share of the limit, CPU ms per call, and wall seconds of one run; judge None is the reference."""
+    """Return the share of the limit (0 to 1), CPU ms per call and wall seconds of one run (see `one_run`)."""
     with tempfile.TemporaryDirectory() as name, server(draw=draw) as running:
         folder = Path(name)
         seeds = write_seeds(folder / "seeds.jsonl", rows)
@@ -39,7 +39,7 @@ def share(rows: int, concurrency: int, draw: int, judge: str | None) -> tuple[fl
 
 
 def no_latency(rows: int, concurrency: int) -> list[list[str]]:
-    """CPU per call and calls per second when the server answers at once: what the program itself costs."""
+    """Return lines of the table: CPU ms per call and calls per second of each program at a server without latency."""
     lines = []
     for title, judge in (("bare script", None), ("main.sh, no judge", "off"), ("main.sh", "all")):
         costs = []

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from utils.text.measures.model import DataSetMeasures, RunMeasures
 
-DATA_FILE = "train"  # what the result is called on the Hub, whatever it is called here: `path` below is a glob pattern
+DATA_FILE = "train"  # the result's name on the Hub, always the same: `path` below is a pattern, and a name may hold *
 TAGS = ("synthetic", "auto-evol-instruct")
 SIZES = {
     10**3: "n<1K",
@@ -34,7 +34,7 @@ SIZES = {
     10**8: "10M<n<100M",
 }
 LANGUAGES = ("ko", "en", "ja", "zh")
-LANGUAGE_SHARE = 0.05  # of rows, from which a language counts as one of the data set's
+LANGUAGE_SHARE = 0.05  # the least share of rows that makes a language one of the data set's
 NAME_LENGTH = 200  # characters of a name that are shown
 
 LICENCE_QUESTION = """\
@@ -82,9 +82,10 @@ def card(
     measures: "RunMeasures",
     columns: Columns = EVOLVED,
 ) -> str:
-    """The card of the result that `config.save_path` names.
+    """Return the data set card of the result that `config.save_path` names, as Markdown with front matter.
 
-    `methods` are those that the final run drew from, best first; `languages` the share of rows by language.
+    `methods` are those that the final run drew from, best first; `languages` the share of rows (0 to 1) by language;
+    `columns` those of the result.
     """
     parts = [
         f"---\n{_front_matter(summary, config, languages, columns)}\n---\n\n",
@@ -101,12 +102,12 @@ def card(
 
 
 def language_shares(texts: Iterable[str]) -> dict[str, float]:
-    """The share of texts by language (ko, en, ja, zh, other, none), most frequent first."""
+    """Return the share of texts (0 to 1) by language (ko, en, ja, zh, other, none), most frequent first."""
     return shares(Counter(language(text, count_scripts(text)) for text in texts))
 
 
 def with_licence(card: str, chosen: Mapping[str, object]) -> str:
-    """The card with fields (`license` and what belongs to it) that its reader has chosen, and without the question."""
+    """Return `card` with the fields `chosen` (`license` and the like), and without the question about the licence."""
     from huggingface_hub import DatasetCard
 
     changed = DatasetCard(card)
@@ -119,7 +120,7 @@ def with_licence(card: str, chosen: Mapping[str, object]) -> str:
 def _front_matter(
     summary: Summary, config: RunConfig, languages: Mapping[str, float], columns: Columns
 ) -> "DatasetCardData":
-    """What the Hub and `datasets` read of a card; as a text it is YAML."""
+    """Return the front matter, the part of a card that the Hub and `datasets` read; `str` turns it into YAML."""
     from huggingface_hub import DatasetCardData
 
     files = {"split": "train", "path": DATA_FILE + config.result.suffix}
@@ -135,7 +136,7 @@ def _front_matter(
 
 
 def features(columns: Columns) -> list[dict[str, Any]]:
-    """Names and types of columns as a card tells them to `datasets`."""
+    """Return the names and types of `columns` in the form in which a card tells them to `datasets`."""
     return [{"name": name, **_feature(arrow_type(kind))} for name, kind in columns.items()]
 
 
@@ -153,7 +154,7 @@ def _feature(kind: "pa.DataType") -> dict[str, Any]:
 
 
 def _origin(summary: Summary, config: RunConfig, methods: Sequence[Method]) -> str:
-    """How it was made: seeds, models, settings, failure rate."""
+    """Return the section on how the data set was made: seeds, models, settings, failure rates."""
     evol, optim = ("offline" if config.offline else c.model for c in (config.evol_llm_config, config.optim_llm_config))
     lines = [
         f"Seeds: {_seeds(config)}{', the first ten rows only (a trial)' if config.test_run else ''}.",
@@ -167,7 +168,7 @@ def _origin(summary: Summary, config: RunConfig, methods: Sequence[Method]) -> s
 
 
 def _answered_by(summary: Summary) -> Iterator[str]:
-    """Which models the replies name."""
+    """Yield one line with the models that replies came from; none where that is unknown."""
     if summary.answered_by:
         yield (
             "Replies came from "
@@ -182,11 +183,11 @@ def _seeds(config: RunConfig) -> str:
     if not config.data_path:
         return "the built-in examples, Korean and English"
     path = Path(config.data_path).expanduser()
-    return _code(path.name if path.exists() else config.data_path)  # where files lie is nobody's business
+    return _code(path.name if path.exists() else config.data_path)  # the name only: the folder may tell of its owner
 
 
 def _rates(summary: Summary, methods: Sequence[Method]) -> Iterator[str]:
-    """The failure rates of the initial method and of those in use."""
+    """Yield a line with the failure rate of the initial method and each in use, or one that none was measured."""
     used = {method.id for method in methods}
     shown = {m.method_id: m for m in summary.methods if m.step == 0 or m.method_id in used}
     for measured in shown.values():
@@ -228,7 +229,7 @@ def _by_reason(counts: Mapping[str, int]) -> str:
 
 
 def _measured(measures: "RunMeasures") -> str:
-    """A table of the seeds and every generation."""
+    """Return the section with the table of measures: a line for the seeds and one for every generation."""
     sets = {"seeds": measures.seeds}
     sets |= {f"generation {number}": of_one for number, of_one in enumerate(measures.generations, start=1)}
     rows = "".join(f"| {name} | {' | '.join(_figures(of_one))} |\n" for name, of_one in sets.items())
@@ -252,7 +253,7 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span on one line: backticks around it that it does not hold itself."""
+    """Return `text`, cut to NAME_LENGTH, as a code span on one line, in more backticks than it has in a row."""
     plain = " ".join(_visible(text).split())
     shown = plain if len(plain) <= NAME_LENGTH else plain[:NAME_LENGTH] + "…"
     marks = "`" * (_longest_run(shown) + 1)
@@ -260,7 +261,7 @@ def _code(text: str) -> str:
 
 
 def _fence(text: str) -> str:
-    """A fenced block: as CommonMark has it, only a fence of at least its length closes it."""
+    """Return `text` as a fenced code block that it cannot close: the fence is longer than its runs of backticks."""
     shown = _visible(text)
     marks = "`" * max(3, _longest_run(shown) + 1)
     return f"{marks}text\n{shown}\n{marks}\n"
@@ -271,5 +272,5 @@ def _longest_run(text: str) -> int:
 
 
 def _visible(text: str) -> str:
-    """`text` with line feeds as its only line ends, and without control characters."""
+    """Return `text` with line feeds as its only line ends, and without control characters other than tabs."""
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", re.sub("\r\n?", "\n", text))

@@ -21,7 +21,7 @@ class Compared(BaseModel):
 
     @staticmethod
     def of(method: str, ran: Ran, each: Each) -> "Compared":
-        """Measure the rows of a run; `each` shows how far that is."""
+        """Measure the rows of a run by `method`; `each` shows the progress."""
         from utils.text.measures.run import measure_run  # numpy, which other runs can spare
 
         rows = ran.finished.rows
@@ -30,13 +30,13 @@ class Compared(BaseModel):
 
 
 def write_comparison(folder: Folder, runs: Sequence[Compared]) -> str:
-    """Write all figures of the comparison as JSON, and return the table for a person."""
+    """Write all figures of the comparison to `compare.json`, and return them as a table for the terminal."""
     folder.write("compare.json", comparison_json(runs))
     return comparison_text(runs)
 
 
 def comparison_json(runs: Sequence[Compared]) -> str:
-    """All figures of the comparison, as JSON."""
+    """Return all figures of the comparison as JSON."""
     return TypeAdapter(list[Compared]).dump_json(list(runs), indent=2).decode() + "\n"
 
 
@@ -57,7 +57,7 @@ COLUMNS = (
 
 
 def comparison_text(runs: Sequence[Compared]) -> str:
-    """The table for a person, and what each method lost by reason. Overlaps are mean ROUGE-L."""
+    """Return a table of the methods, then what each eliminated, by reason. Overlaps (to …) are mean ROUGE-L."""
     rows = [COLUMNS, *map(_row, runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -65,15 +65,15 @@ class Conversation:
 
 
 def export_path(result: Path, shape: str) -> Path:
-    """Where the result in another shape lies: `x.alpaca.json` beside `x.json`."""
+    """Return the path of the result in another shape: `x.alpaca.json` beside `x.json`."""
     return result.with_name(f"{result.stem}.{shape}{result.suffix}")
 
 
 def export_rows(path: Path, shape: str, records: Callable[[], Iterable[Row]], thoughts: Thoughts | None = None) -> int:
     """Write native records in another shape, row by row, as `.json`, `.jsonl` or `.parquet`; return how many.
 
-    `shape` is one of SHAPES; `thoughts` None keeps them where the shape has a field for them. `records` begins anew at
-    each call. Raises DataError where the file cannot be written; a former one is then intact.
+    `shape` is one of SHAPES. `thoughts` None means `field` for messages, `drop` for the others. Each call of `records`
+    gives all records from the first on. Raises DataError where the file cannot be written; a former one is then intact.
     """
     make, columns = SHAPES[shape]
     thoughts = thoughts or ("field" if shape == "messages" else "drop")
@@ -106,7 +106,7 @@ def _messages(row: Conversation) -> Row:
 
 
 def _messages_with_reasoning(row: Conversation) -> Row:
-    """Every turn of the assistant has the field, as a text: types are taken from the first rows."""
+    """Return a row with reasoning in every assistant turn, if only "", as types are taken from the first rows."""
     messages = [
         {"role": turn.role, "content": turn.content} | ({"reasoning_content": ""} if turn.role == "assistant" else {})
         for turn in row.turns
@@ -121,7 +121,7 @@ def _sharegpt(row: Conversation) -> Row:
 
 
 def _alpaca_columns(rows: Iterable[Conversation]) -> Columns:
-    """The columns must be known before the first row: `datasets` wants the same ones in all of them."""
+    """Return the columns of alpaca, the same in all rows as `datasets` needs; warn of turns that the shape loses."""
     has_system, losing = False, 0
     for row in rows:
         has_system = has_system or bool(row.system)

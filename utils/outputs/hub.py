@@ -24,14 +24,15 @@ TIMEOUT = 300.0  # seconds without a sign of life from the Hub; huggingface_hub 
 TOKEN_VARIABLE = "MY_HF_TOKEN"
 METHOD_FILE = "best_method.txt"
 OF_A_PUSH = {"README.md", METHOD_FILE, *(DATA_FILE + suffix for suffix in (".json", ".jsonl", ".parquet"))}
-OF_THE_HUB = {".gitattributes"}  # made with every data set
+OF_THE_HUB = {".gitattributes"}  # the Hub itself puts it into every data set
 LICENCE_FIELDS = ("license", "license_name", "license_link", "license_details")
 
 
 def check_push(repo: str) -> str:
-    """The token to upload to `repo` with; without a network, so that it can be asked for before anything costs.
+    """Return the token to upload to `repo` with. Needs no network, so that a run can call it before anything costs.
 
-    Raises ConfigError where `repo` is not ORG/NAME or HF_HUB_OFFLINE is set, EndpointError where there is no token.
+    Raises ConfigError where `repo` is not ORG/NAME or HF_HUB_OFFLINE is set, EndpointError where there is no token, or
+    one with characters that no token has.
     """
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import HFValidationError
@@ -62,7 +63,7 @@ def push(result: Path, repo: str, token: str, card: str) -> None:
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # what matters comes as an error
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # what matters is raised as an error
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     api = HfApi(token=token)
     try:
@@ -87,7 +88,7 @@ def _misnamed(repo: str) -> ConfigError:
 
 
 def _check_ours(repo: str, info: "DatasetInfo") -> None:
-    """Nobody's data set is overwritten because two names are alike."""
+    """Raise DataError where `repo` has files but not this program's tag: it is somebody else's data set."""
     files = {file.rfilename for file in info.siblings or ()} - OF_THE_HUB
     tags = (info.card_data.get("tags") if info.card_data else None) or ()
     if files and TAGS[-1] not in tags:
@@ -98,7 +99,7 @@ def _check_ours(repo: str, info: "DatasetInfo") -> None:
 
 
 def _commit(api: "HfApi", result: Path, card: str, info: "DatasetInfo") -> None:
-    """Add what this run has made, and delete what a former push has left and this one does not replace."""
+    """Upload card, result and method in one commit, which deletes files of a former push that these do not replace."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     chosen = {name: info.card_data.get(name) for name in LICENCE_FIELDS} if info.card_data else {}
@@ -121,7 +122,7 @@ def _commit(api: "HfApi", result: Path, card: str, info: "DatasetInfo") -> None:
 
 
 def _problem(repo: str, causes: list[BaseException]) -> str:
-    """What an upload failed of, and what to do. Never the error's own text: it is long, and may hold an address."""
+    """Return why an upload failed and what to do. Never the error's own text: it is long, and may hold an address."""
     from huggingface_hub.errors import HfHubHTTPError
 
     refused = next((exc for exc in causes if isinstance(exc, HfHubHTTPError)), None)

@@ -33,10 +33,14 @@ def write_methods(
     history: Sequence[Candidate],
     complexity: Callable[[Sequence[RowOutcome]], float | None],
 ) -> None:
-    """Write every measured method, with the authors' score of its outcomes, and the best one, unless it is several."""
+    """Write every measured method to `methods.jsonl`, and the text of the best one, `methods[0]`, to `best_method.txt`.
+
+    `complexity` gives the score of a method's outcomes by the code of the paper's authors. Where the run draws from the
+    operations of Evol-Instruct, none is the best one, and there is no `best_method.txt`.
+    """
     tried = ((candidate, complexity(candidate.score.outcomes)) for candidate in history)
     folder.write_lines("methods.jsonl", (method_record(candidate, score) for candidate, score in tried))
-    if methods[0].name is None:  # no operation of Evol-Instruct
+    if methods[0].name is None:  # only the operations of Evol-Instruct have names
         folder.write("best_method.txt", methods[0].text + "\n")
 
 
@@ -48,7 +52,7 @@ def write_result(
     methods: Sequence[Method],
     history: Sequence[Candidate],
 ) -> Ran:
-    """Write result, rejects and summary of `rows`, which has a row for every seed and every row set aside.
+    """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
     `of_seeds` are the columns that only some seed sets need. Raises DataError where a file cannot be written.
     """

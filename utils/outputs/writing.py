@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_outputs(config: RunConfig) -> None:
-    """Say before anything costs what could not be written or uploaded in the end."""
+    """Raise an AutoEvolError, before anything costs, where `--export` or `--push-to-hub` could not be carried out."""
     if config.export:
         from utils.outputs.export import export_path
 
@@ -35,7 +35,7 @@ def check_outputs(config: RunConfig) -> None:
 
 
 def check_apart(config: RunConfig) -> None:
-    """Raises DataError where a file that will be written is one that is read, or that something else is written to."""
+    """Raise DataError where a file to be written is one that is read, or that something else is written to."""
     written = [("--save-path", config.result)]
     if config.export:
         from utils.outputs.export import export_path
@@ -53,9 +53,9 @@ def check_apart(config: RunConfig) -> None:
 
 
 def _read(config: RunConfig) -> Iterator[tuple[str, Path]]:
-    """The files of this machine that a run reads, and what they are named by."""
+    """Yield the local files that a run reads, each after the name that an error calls it by (mostly a flag)."""
     if config.data_path and not is_url(config.data_path):
-        with suppress(DataError):  # which says itself what is wrong
+        with suppress(DataError):  # raised again when the seeds are read
             source = SeedSource(os.path.expanduser(config.data_path))
             yield from (("--data-path", Path(file.path)) for file in files_of(source))
     for name in (config.method, *config.compare):
@@ -67,7 +67,10 @@ def _read(config: RunConfig) -> Iterator[tuple[str, Path]]:
 
 
 def _same(path: Path, other: Path) -> bool:
-    """Whether two paths are one file, or will be; of a folder, whether the file is there in it."""
+    """Tell whether both paths mean one file, there already or not, or `path` is a file inside the folder `other`.
+
+    What a run has written does not count as inside: it is not read with the folder.
+    """
     if os.path.realpath(path) == os.path.realpath(other):
         return True
     if not (path.exists() and other.exists()):
@@ -75,13 +78,13 @@ def _same(path: Path, other: Path) -> bool:
     if path.samefile(other):
         return True
     inside = other.is_dir() and path.resolve().is_relative_to(other.resolve())
-    return inside and not is_of_run_here(str(path))  # which is not read
+    return inside and not is_of_run_here(str(path))
 
 
 async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each = in_silence) -> None:
-    """Export, measure, report and upload, as the flags say. The result itself is safe by now.
+    """Export, measure, report and upload, as the flags say, after the result itself has been written.
 
-    `each` shows how far measures and report are.
+    `each` shows the progress of measures and report.
     """
     finished, repo = ran.finished, config.push_to_hub if ran.summary.evolved else None
     if config.export:
@@ -102,7 +105,7 @@ async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each 
 
 
 def _measures(folder: Folder, finished: Finished, each: Each) -> "RunMeasures":
-    """What report and card say of complexity and diversity, which is a file as well."""
+    """Measure complexity and diversity of the rows for report and card, write `measures.json`, return the measures."""
     from utils.text.measures.run import measure_run
 
     stored = (row for _, row in each("measuring: rows", stored_rows(finished.rows), len(finished.rows)))

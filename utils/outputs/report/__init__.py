@@ -36,9 +36,9 @@ def write_report(
 ) -> Path:
     """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
 
-    The same files give the same page. Where they are many, as of a run on a cluster, `finished` has the rows instead.
-    `lang` is by default the language of most seeds. Raises DataError where a file of the run is missing or torn, or
-    the page cannot be written.
+    The same files give the same page. Rows are read from `result` and rejects.jsonl, or from `finished` where it is
+    given, as by a run on a cluster, which writes folders of files. `lang` is by default that of most seeds. Raises
+    DataError where a file of the run is missing or torn, or the page cannot be written.
     """
     run = read_run(folder)
     rows = read_rows(result, folder / REJECTS)

@@ -39,7 +39,7 @@ class FailureChart:
 
 
 def failure_chart(methods: Sequence[MeasuredMethod]) -> FailureChart:
-    """The chart of at least one method."""
+    """Return the chart of the failure rates of `methods`, of which there is at least one."""
     steps: dict[int, list[MeasuredMethod]] = defaultdict(list)
     for method in methods:
         steps[method.step].append(method)
@@ -59,7 +59,11 @@ def _height(rate: float, highest: float) -> float:
 def _dots(
     candidates: Sequence[MeasuredMethod], centre: float, column: float, highest: float, full: int
 ) -> Iterator[Dot]:
-    """Candidates of a step side by side, in the order of their draws; `full` is how many rows a whole measure takes."""
+    """Yield the dots of a step's candidates side by side, in the order given, without those that have no failure rate.
+
+    `centre` and `column` are shares of the width, `highest` is the rate at the top, `full` the number of rows that a
+    candidate is measured on if it is not given up before.
+    """
     gap = min(column * 0.8 / len(candidates), 0.032)
     for place, method in enumerate(candidates):
         if method.failure_rate is not None:
@@ -70,7 +74,7 @@ def _dots(
 
 
 def _winners(centres: dict[int, float], dots: Sequence[Dot]) -> Iterator[Place]:
-    """The best method of each step; where no candidate was better, the height of the one before."""
+    """Yield the place of the best method after each step; where none was better, at the height of the last one."""
     selected = {dot.method.step: (dot.x, dot.y) for dot in dots if dot.method.selected}
     last = None
     for step, centre in centres.items():
@@ -98,7 +102,7 @@ class Histogram:
 
 
 def histogram_of(before: Distribution | None, after: Distribution | None) -> Histogram:
-    """The histogram of at least one set; only bins that any of the two has."""
+    """Return the histogram of one set or two (not none), from the first bin that has rows to the last."""
     sets = [(kind, each) for kind, each in (("before", before), ("after", after)) if each]
     filled = [bin_ for _, each in sets for bin_, count in enumerate(each.counts) if count]
     first, last = min(filled), max(filled) + 1

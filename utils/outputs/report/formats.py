@@ -9,12 +9,12 @@ from utils.outputs.report.texts import Texts
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share as a percentage."""
+    """Return a share (0 to 1) as a percentage; a dash for None."""
     return "–" if share is None else f"{share:.{digits}%}"
 
 
 def number(value: float | None) -> str:
-    """Thousands separated; decimals only for numbers that are small."""
+    """Return a number with commas between thousands; with decimals only if below 100 and not whole; a dash for None."""
     if value is None:
         return "–"
     if float(value).is_integer():
@@ -23,7 +23,7 @@ def number(value: float | None) -> str:
 
 
 def money(cost: Decimal) -> str:
-    """An amount in the currency of the prices given; digits enough that a small one is not 0."""
+    """Return an amount, in the currency of the prices given, with four decimals, as most are small; two from 100 on."""
     return f"{cost:,.2f}" if cost >= 100 else f"{cost:.4f}"
 
 
@@ -36,24 +36,24 @@ def duration(seconds: float, texts: Texts) -> str:
 
 
 def along(share: float) -> str:
-    """A place along a width, or a part of it, for CSS and SVG."""
+    """Return a share of the width (0 to 1) as a percentage, for CSS and SVG."""
     return f"{share:.2%}"
 
 
 def px(pixels: float) -> str:
-    """A place on the way down, for SVG."""
+    """Return a number of pixels with one decimal, for SVG."""
     return f"{pixels:.1f}"
 
 
 def setting(value: Any) -> str:
-    """The value of a flag as it is read."""
+    """Return the value of a flag as text: an llm-config as KEY=VALUE words, a text as it is, others as JSON."""
     if isinstance(value, dict):
         return " ".join(f"{key}={part}" for key, part in value.items() if part is not None)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def most_common(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Names with their counts, most frequent first, in the order of the alphabet where that is equal."""
+    """Return names with their counts, most frequent first; names with equal counts in the order of the alphabet."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -27,7 +27,7 @@ _IN_SCRIPT = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u
 
 
 def page(run: RunFiles, seen: Survey, name: str, lang: Lang | None = None) -> str:
-    """The report as one HTML text; `name` is the result file's, `lang` by default that of most seeds shown."""
+    """Return the report as one HTML text; `name` is the result file's, `lang` by default that of most seeds shown."""
     texts = read_texts(lang or main_language(seen))
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     template = environment(texts).get_template("page.html")
@@ -46,7 +46,7 @@ def page(run: RunFiles, seen: Survey, name: str, lang: Lang | None = None) -> st
 
 
 def environment(texts: Texts) -> Environment:
-    """What fills our templates. Every value is text and is escaped; a name that there is not is an error."""
+    """Return the Jinja environment of the templates: it escapes every value, and an unknown name is an error."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -63,30 +63,33 @@ def environment(texts: Texts) -> Environment:
 
 
 def main_language(seen: Survey) -> Lang:
-    """Korean where most seeds of the sample are Korean, else English."""
+    """Return `ko` where most seeds of the sample are Korean, else `en`."""
     spoken = Counter(language(row.seed.shown, count_scripts(row.seed.shown)) == "ko" for row in seen.sample)
     return "ko" if spoken[True] > spoken[False] else "en"
 
 
 def method_name(method: MeasuredMethod, texts: Texts) -> str:
-    """What a candidate is called in the page."""
+    """Return the name of a candidate in the page, from its step and draw."""
     return texts("method_name", step=method.step, draw=method.draw) if method.step else texts("initial_method")
 
 
 def script_data(value: Any) -> Markup:
-    """A value as JSON for the inside of a script element, where no text of it can end the element."""
+    """Return a value as JSON for the inside of a script element, escaped so that no text of it can end the element."""
     return Markup(json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_IN_SCRIPT))
 
 
 def _policy(script: str) -> str:
-    """Nothing is loaded, and no script runs but this page's own: whatever else should get in is dead."""
+    """Return a Content-Security-Policy by which the page loads nothing and runs no script but `script`, by its hash."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     loaded = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return f"{loaded}; base-uri 'none'; form-action 'none'"
 
 
 def _choices(seen: Survey, texts: Texts) -> dict[str, list[tuple[str, str, int]]]:
-    """Filters of rows: every outcome, reason, label and generation of the sample, with its name and its rows."""
+    """Return the choices of each filter: the outcomes, reasons, labels and generations of the sample.
+
+    Each is a code, its name in the page, and the number of its rows.
+    """
     rows = seen.sample
     outcomes, generations = Counter(row.outcome for row in rows), Counter(row.generation for row in rows)
     reasons = Counter(row.reason for row in rows if row.reason)
@@ -100,6 +103,6 @@ def _choices(seen: Survey, texts: Texts) -> dict[str, list[tuple[str, str, int]]
 
 
 def _data(run: RunFiles, seen: Survey, texts: Texts) -> Markup:
-    """What the script shows: rows, and the names of all that they are labelled with."""
+    """Return the data of the page's script as JSON: the rows, and the names of the codes in them."""
     learned = {id_: method_name(method, texts) for id_, method in run.by_id.items()}
     return script_data({"words": texts.for_script(learned), "rows": [row_data(row) for row in seen.sample]})

@@ -7,13 +7,13 @@ from typing import Any
 from utils.config import LLM_FLAGS, RunConfig
 from utils.llm_config import LLMConfig
 
-# They change nothing of what comes out, or would put it up on the Hub once more, whoever tries the command.
+# These flags change nothing in the result; and whoever tries the command must not upload it once more.
 NOT_REPEATED = {"plan", "fresh", "quiet", "log_level", "push_to_hub"}
 SHELL_WIDTH = 100
 
 
 def changed_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags that are not what they are by default; of llm-configs the keys that are not."""
+    """Return the flags whose values differ from the defaults; of an llm-config only the keys that do."""
     defaults = RunConfig(offline=True).model_dump(mode="json") | {"offline": False}
     changed = {name: value for name, value in flags.items() if value != defaults.get(name)}
     llm_defaults = LLMConfig().model_dump(mode="json")
@@ -23,7 +23,7 @@ def changed_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def repeat_command(flags: Mapping[str, Any]) -> str:
-    """A line for a POSIX shell, broken with backslashes where it is long."""
+    """Return the command that repeats a run, for a POSIX shell; a long one is broken into lines by backslashes."""
     words = ["sh main.sh"]
     for name, value in changed_flags(flags).items():
         if name not in NOT_REPEATED:
@@ -32,7 +32,7 @@ def repeat_command(flags: Mapping[str, Any]) -> str:
 
 
 def _arguments(name: str, value: Any) -> Iterator[list[str]]:
-    """A flag with its value as words of the command line; once for each value of a flag that is repeated."""
+    """Yield a flag with its value as words of the command line; `--explore` once for each of its values."""
     flag = "--" + name.replace("_", "-")
     if name in LLM_FLAGS:
         # quoted twice: the program itself splits these words once more

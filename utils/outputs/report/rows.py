@@ -50,20 +50,20 @@ class Row:
     reply: Text | None
 
     def texts(self) -> list[Text]:
-        """All its texts."""
+        """Return all texts of the row, those of the steps last."""
         texts = (self.seed, self.reference, self.answer, self.reply, *(step.text for step in self.steps))
         return [text for text in texts if text is not None]
 
 
 def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
-    """All rows of a run, in seed order. Raises DataError where a file cannot be read or holds other records."""
+    """Yield all rows of a run, in seed order. Raises DataError where a file cannot be read or holds other records."""
     kept = _rows(result, _evolved)
     lost = _rows(rejects, _rejected) if rejects.exists() else iter(())
     return heapq.merge(kept, lost, key=lambda row: (row.id, row.generation))
 
 
 def rows_of(records: Iterable[StoredRow]) -> Iterator[Row]:
-    """Rows as a run has them before it writes them."""
+    """Yield a row for each record of a row store, which is where a run keeps its rows until it writes the files."""
     for kind, record in records:
         yield _evolved(record) if kind == "evolved" else _rejected(record)
 

@@ -66,25 +66,28 @@ class RunFiles:
 
     @property
     def winners(self) -> list[MeasuredMethod]:
-        """The best method of each step in which there was a better one, whose failure rate is known."""
+        """The candidates that became the best method, the initial one first, without those of unknown failure rate."""
         return [method for method in self.methods if method.selected and method.failure_rate is not None]
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """Rows by outcome."""
+        """The number of rows by outcome."""
         lost, aside = sum(self.summary.eliminated.values()), sum(self.summary.set_aside.values())
         return dict(zip(OUTCOMES, (self.summary.evolved, lost, aside, self.summary.unavailable), strict=True))
 
     @property
     def lost(self) -> Counter[str]:
-        """Rows that are not in the result, by reason."""
+        """The number of rows that are not in the result, by reason."""
         summary = self.summary
         lost = Counter(summary.eliminated) + Counter(summary.set_aside)
         return lost + Counter(unavailable=summary.unavailable)
 
 
 def read_run(folder: Path) -> RunFiles:
-    """The files of a run folder. Raises DataError where summary or configuration is missing, or a file is torn."""
+    """Read the small files of a run folder.
+
+    Raises DataError where summary or configuration is missing, a file cannot be read, or it is not what a run writes.
+    """
     methods = _optional(folder / "methods.jsonl") or ""
     measures = _optional(folder / "measures.json")
     tags = _optional(folder / "tags.json")

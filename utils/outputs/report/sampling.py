@@ -41,7 +41,7 @@ class Survey:
 
 
 def survey(rows: Iterable[Row]) -> Survey:
-    """Count rows, which come in seed order, by outcome and by the method of the last stage, and draw a sample."""
+    """Count `rows`, given in seed order, by generation, outcome and method of the last stage, and draw a sample."""
     seen, drawn, last_id = Survey(), RowSample(), None
     for row in rows:
         seen.total += 1
@@ -58,7 +58,7 @@ def survey(rows: Iterable[Row]) -> Survey:
 
 
 def survey_of(finished: Finished) -> Survey:
-    """The same of rows that are in no one file."""
+    """Survey the rows of a run from its row store, as of a run whose result is not one file."""
     return survey(rows_of(row for _, row in stored_rows(finished.rows)))
 
 
@@ -77,7 +77,7 @@ class RowSample:
             self._kinds[kind].add(chance, row)
 
     def rows(self) -> list[Row]:
-        """The rows drawn, in seed order."""
+        """Return the rows drawn, in seed order."""
         evolved, others = self._evolved.values(), self._others.values()
         others = others[: max(SHOWN // 2, SHOWN - len(evolved))]
         groups = (evolved[: SHOWN - len(others)], others, *(kind.values() for kind in self._kinds.values()))
@@ -101,7 +101,10 @@ def _cut(row: Row, limit: int) -> Row:
 
 
 def row_data(row: Row) -> dict[str, Any]:
-    """A row as the page's script takes it: texts as pieces, those of stages compared with the stage before."""
+    """Return a row as the page's script takes it: texts as pieces, that of a stage compared with the stage before.
+
+    A stage that made a new instruction (in-breadth evolving) is not compared.
+    """
     stages, parent = [], row.seed
     for step in row.steps:
         is_new = step.method_id == BREADTH

@@ -9,7 +9,7 @@ from typing import Literal
 
 Lang = Literal["en", "ko"]
 TEXTS = Path(__file__).resolve().parent / "texts"
-LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")  # as gettext ranks them: the first that is set speaks for all
+LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")  # as gettext ranks them: the first that is set counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +29,22 @@ class Texts:
     reasons: Mapping[str, Mapping[str, str]]
 
     def __call__(self, key: str, **values: object) -> str:
-        """A text of the page, its places filled with `values`. Raises KeyError for a text that there is not."""
+        """Return a text of the page or its script with `values` filled in. Raises KeyError where there is none."""
         return (self.page if key in self.page else self.script)[key].format(**values)
 
     def label(self, name: str) -> str:
         return self.labels.get(name) or self.reason(name)
 
     def reason(self, code: str) -> str:
-        """The name of a reason; one unknown here names itself."""
+        """Return the name of a reason; of one that is unknown here, the code itself."""
         return self.reasons[code]["name"] if code in self.reasons else code
 
     def why(self, code: str) -> str:
-        """A sentence on a reason; empty for one unknown here."""
+        """Return a sentence that explains a reason; an empty one for a reason that is unknown here."""
         return self.reasons[code]["why"] if code in self.reasons else ""
 
     def for_script(self, learned: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
-        """What page.js needs to name things; `learned` are the names of methods of this run by their ids."""
+        """Return the texts and names that page.js needs; `learned` are the names of this run's methods by their ids."""
         names = {code: self.reason(code) for code in self.reasons}
         why = {code: self.why(code) for code in self.reasons}
         labels, methods = {**names, **self.labels}, {**self.methods, **learned}
@@ -52,12 +52,12 @@ class Texts:
 
 
 def read_texts(lang: Lang) -> Texts:
-    """The texts of a language."""
+    """Read the texts of a language."""
     return Texts(lang, **json.loads((TEXTS / f"{lang}.json").read_text(encoding="utf-8")))
 
 
 def language_of_locale(variables: Mapping[str, str]) -> Lang | None:
-    """The language that a terminal's environment variables ask for, where it is one of the report's."""
+    """Return the language that environment variables ask for, or None where the report has no such language."""
     locale = next((variables[name] for name in LOCALE if variables.get(name)), "")
     ours: dict[str, Lang] = {"en": "en", "ko": "ko"}
     return ours.get(re.split("[^a-z]", locale.lower(), maxsplit=1)[0])

@@ -13,8 +13,8 @@ from rapidfuzz.distance import LCSseq
 
 _WORD = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 COMPARABLE = 16_000_000  # pairs of words up to which two texts are compared in full: a matrix of 2 MB
-SLIGHT = 2  # words in common that, between two changes, only make them harder to read
-ALIKE = 0.25  # of the words of the shorter text, below which two texts have nothing in common
+SLIGHT = 2  # so few common words between two changes count as changed: the difference is easier to read
+ALIKE = 0.25  # share of the shorter text's words that must be common, or else the texts are unrelated
 
 
 Kind = Literal["=", "+", "-"]
@@ -36,7 +36,7 @@ class _Run(NamedTuple):
 
 
 def word_pieces(old: str, new: str) -> list[Piece]:
-    """How `old` became `new`: the kept and added pieces together are `new`. One `=` piece if they are unrelated."""
+    """Return how `old` became `new`; kept and added pieces together are `new`. One `=` piece if they are unrelated."""
     olds, news = _WORD.findall(old), _WORD.findall(new)
     runs = _slid(_readable(_runs(olds, news)))
     common = sum(len(run.kept) for run in runs)
@@ -53,7 +53,7 @@ def _pieces(run: _Run) -> Iterator[Piece]:
 
 
 def _runs(olds: list[str], news: list[str]) -> list[_Run]:
-    """Kept words and changes in turn; for texts too long to compare in full, only their ends are."""
+    """Return kept words and changes in turn; of texts too long to compare in full, only the ends are compared."""
     old_keys, new_keys = [word.strip() for word in olds], [word.strip() for word in news]
     if len(olds) * len(news) > COMPARABLE:
         return _ends(olds, news, old_keys, new_keys)
@@ -79,7 +79,7 @@ def _common(olds: Sequence[str], news: Sequence[str]) -> int:
 
 
 def _readable(runs: list[_Run]) -> list[_Run]:
-    """`runs` with replacements that only a word or two keep apart made into one."""
+    """Return `runs` where replacements with only a word or two between them are made into one."""
     merged: list[_Run] = []
     for position, run in enumerate(runs):
         follows = runs[position + 1] if position + 1 < len(runs) else None
@@ -95,7 +95,7 @@ def _readable(runs: list[_Run]) -> list[_Run]:
 
 
 def _slid(runs: Sequence[_Run]) -> list[_Run]:
-    """`runs` with whole sentences as changes: `One. [+Two.]` and not `One[+. Two].`, which is as short."""
+    """Return `runs` with whole sentences as changes: `One. [+Two.]` and not `One[+. Two].`, which is as short."""
     slid: list[_Run] = []
     for run in runs:
         if slid and run.kept and _begins_with_sign(slid[-1], run.kept[0]):
@@ -109,7 +109,7 @@ def _slid(runs: Sequence[_Run]) -> list[_Run]:
 
 
 def _begins_with_sign(change: _Run, sign: str) -> bool:
-    """Whether a change that only adds or only removes begins with the very sign that follows it."""
+    """Tell whether a change that only adds or only removes begins with the same punctuation sign that follows it."""
     words = change.added or change.removed
     if change.kept or bool(change.added) == bool(change.removed):
         return False
@@ -117,7 +117,7 @@ def _begins_with_sign(change: _Run, sign: str) -> bool:
 
 
 def _is_slight(before: _Run, run: _Run, after: _Run | None) -> bool:
-    """Whether `run` is a word or two between words replaced, or the full stop behind them."""
+    """Tell whether `run` is a word or two between words replaced, or punctuation after them at the end of the text."""
     if before.kept or not run.kept or len(run.kept) > SLIGHT:
         return False
     if after is None:
