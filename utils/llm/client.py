@@ -43,7 +43,7 @@ _OF_THE_WIRE = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 async def _read(response: httpx2.Response) -> bytes:
-    """The decoded body. Raises ReplyTooLarge, and RemoteProtocolError for an encoding that was not asked for."""
+    """Read and decode a body. Raises ReplyTooLarge, and RemoteProtocolError for an encoding that was not asked for."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip", ""):
         raise httpx2.RemoteProtocolError(f"the reply is encoded as {encoding}, though only gzip was asked for")
@@ -59,7 +59,7 @@ async def _read(response: httpx2.Response) -> bytes:
 
 
 def make_client(config: LLMConfig, base_url: str, key: str) -> openai.AsyncOpenAI:
-    """A client for one address, with the SDK's own retries switched off. Close it when done."""
+    """Make a client for one address, with the SDK's own retries switched off. Close it when done."""
     address = urlsplit(base_url)
     timeout = openai.Timeout(config.timeout, connect=min(CONNECT_TIMEOUT, config.timeout))
     http_client = BoundedClient(
@@ -84,26 +84,26 @@ def is_openai(host: str) -> bool:
 
 
 def _headers(host: str, key: str) -> dict[str, Any]:
-    """Headers besides the SDK's own: what its environment variables add is for OpenAI's hosts alone."""
+    """Return the header with the key; for hosts other than OpenAI's, also drop those of OPENAI_CUSTOM_HEADERS."""
     added = os.environ.get("OPENAI_CUSTOM_HEADERS", "") if not is_openai(host) else ""
     names = (line.partition(":")[0].strip() for line in added.split("\n") if ":" in line)
     return dict.fromkeys(names, openai.Omit()) | {"Authorization": f"Bearer {key}"}
 
 
 def key_header(base_url: str, key: str) -> dict[str, Any]:
-    """How Azure takes a key: in a header of its own. A token of its directory, a JWT, stays a bearer."""
+    """Return the headers in which Azure takes a key; {} for other hosts, and for a token of its directory (a JWT)."""
     address = urlsplit(base_url)
     is_azure = f".{address.hostname}".endswith(".azure.com") or "api-version=" in address.query
     return {"Authorization": openai.Omit(), "api-key": key} if is_azure and not key.startswith("eyJ") else {}
 
 
 def _unlimited() -> httpx2.Limits:
-    """The gate bounds requests; a second bound in the connection pool would only hide waiting from it."""
+    """Return limits without a bound: the gate bounds requests, and a pool with its own would hide waiting from it."""
     return httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
 
 
 def request_body(request: Request, config: LLMConfig) -> dict[str, Any]:
-    """The JSON body. Fields that are not set are left out: some servers reject what they do not know."""
+    """Return the JSON body of a request, without fields that are not set: some servers reject what they do not know."""
     sampling = request.sampling
     draw = int(request.draw.rpartition(":")[2])
     optional = {
@@ -122,9 +122,10 @@ def request_body(request: Request, config: LLMConfig) -> dict[str, Any]:
 
 
 def redirected(location: str, asked: str) -> str | None:
-    """Where a request may be sent again that was redirected: to the same host, never from TLS to plain HTTP.
+    """Return the address to which a redirected request may be sent again; None where it must not be.
 
-    Prompts are private: they are sent to no host that the user has not named.
+    It may stay at its scheme, host and port, or go from port 80 to TLS on port 443, as prompts are private: they are
+    sent to no host that the user has not named, and never from TLS to plain HTTP.
     """
     target = httpx2.URL(asked).join(location)
     origin = httpx2.URL(asked)

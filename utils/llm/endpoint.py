@@ -96,13 +96,14 @@ class OpenAIEndpoint:
             await server.client.close()
 
     def stop(self, why: Exception) -> None:
-        """Send nothing more, to no server of the run; what is in flight may come home."""
+        """Send no further request to any server of the run; those in flight may still be answered."""
         self._gate.close(why)
 
     async def send(self, request: Request) -> Completion:
-        """One completion, however often it has to be asked for; `unavailable` when retries are used up.
+        """Return one completion, however often it has to be asked for.
 
-        Raises EndpointError when the run cannot go on.
+        Its failure is `unavailable` when retries are used up, and `empty` when only thoughts come. Raises EndpointError
+        or BudgetReached when the run cannot go on.
         """
         from tenacity import AsyncRetrying, retry_if_exception_type
 
@@ -132,7 +133,7 @@ class OpenAIEndpoint:
         await self._gate.pause(seconds, self._sleep)
 
     async def _attempt(self, request: Request, attempts: "_Attempts") -> Completion:
-        """Ask once; while the endpoint is down only one request at a time, after a pause, and the others wait."""
+        """Ask once; while the endpoint is down, one request at a time asks, after a pause, and the others wait."""
         try:
             if self._health.down:
                 async with self._probing:
@@ -198,14 +199,14 @@ class OpenAIEndpoint:
         return completion
 
     def _set_aside(self, server: Server, fault: Fault) -> None:
-        """Leave a server alone for a while that gives no answer, where another one can take its requests."""
+        """Send nothing to a server for DOWN_SECONDS after a fault as in an outage, if another server is up."""
         others_up = any(not other.down for other in self._servers if other is not server)
         if fault.kind.is_outage and others_up:
             server.down_until = server.window.now() + DOWN_SECONDS
             fault.elsewhere = True
 
     async def _take_refusal(self, server: Server, refusal: Refused) -> None:
-        """Raises EndpointError where a refusal is no failure of a row, and Fault where the request is asked again."""
+        """Raise EndpointError where a refusal is no failure of a row, Fault where the request is to be asked again."""
         self._health.alive()
         if refusal.status == 404 and len(self._servers) > 1:
             fault = Fault(FaultKind.SERVER, f"{server.border.base_url}: {refusal}")
@@ -235,7 +236,7 @@ class OpenAIEndpoint:
         return f"{border.base_url} knows no model {model!r} ({refusal}); {has}check model and base_url"
 
     async def _models(self, server: Server) -> Sequence[str]:
-        """The models that a server says it has; none where it does not say."""
+        """Ask a server for the names of its models; return none where it does not say."""
         import httpx2
         import openai
 
@@ -266,7 +267,10 @@ class OpenAIEndpoint:
         return completion
 
     async def _posted(self, server: Server, request: Request) -> bytes:
-        """The body of a 200, from where the server redirects to if that is on the same host."""
+        """Send a request, follow redirects that stay on the host, and return the body of the 200.
+
+        Raises EndpointError where the redirects do not end.
+        """
         import httpx2
         import openai
 
@@ -295,7 +299,7 @@ class _Attempts:
     """How often one request may still be asked.
 
     Back-pressure, an outage, and a server that is down where another one is up are no faults of the request and cost
-    it nothing. That a fault of the server is the request's own shows when others, sent since, were answered.
+    it nothing. A fault as in an outage counts if requests that were sent after the last such fault were answered.
     """
 
     def __init__(self, max_retries: int, health: Health, refusals: Refusals) -> None:
@@ -305,7 +309,7 @@ class _Attempts:
         self.in_vain = 0  # how often it was sent without an answer
         self._faults = 0
         self._thoughts = 0  # replies of thoughts alone
-        self._suspected: int | None = None  # requests of the endpoint when it last failed as in an outage
+        self._suspected: int | None = None  # how many the endpoint had been sent at its last outage fault
         self._is_to_come = False
 
     def failed(self, fault: Fault) -> None:
@@ -334,7 +338,7 @@ class _Attempts:
         return self._faults > self._max_retries or self._thoughts >= MOST_TRIES_OF_THOUGHTS
 
     def wait(self, state: "RetryCallState") -> float:
-        """Seconds before it is asked again; what waits for the end of an outage pauses there."""
+        """Return the seconds until it is asked again; 0 for another server or in an outage (`_attempt` waits)."""
         fault = state.outcome.exception() if state.outcome else None
         if not isinstance(fault, Fault) or fault.elsewhere or (self._health.down and not fault.kind.throttles):
             return 0.0

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 LONGEST_ASKED = 86_400.0 * 8  # seconds; a server that asks for more is not taken at its word
 LONGEST_WAIT_KEPT = 900.0  # seconds; a server that asks for more ends the run
-TLS_ALERT = re.compile(r"\\+x15\\+x03")  # how what a TLS server says to plain HTTP begins, as errors show it
+TLS_ALERT = re.compile(r"\\+x15\\+x03")  # the first bytes of a TLS server's reply to plain HTTP, in an error's words
 RETRYABLE_STATUS = {408, 409, 425, 429}
-NEVER_OF_ONE_REQUEST = {405, 407, 410, 411, 426, 505}  # what is wrong with the address, whatever the request holds
+NEVER_OF_ONE_REQUEST = {405, 407, 410, 411, 426, 505}  # the address is wrong, whatever the request holds
 
 
 class FaultKind(StrEnum):
@@ -60,20 +60,20 @@ class FaultKind(StrEnum):
 
     @property
     def throttles(self) -> bool:
-        """Is it back-pressure, which is no fault of the request?"""
+        """Whether this is back-pressure, which is no fault of the request."""
         return self in (FaultKind.THROTTLED, FaultKind.QUOTA)
 
     @property
     def is_outage(self) -> bool:
-        """May it be that the server is down for everyone?"""
+        """Whether the server may be down for everyone."""
         return self in (FaultKind.SERVER, FaultKind.CONNECTION)
 
 
 class Fault(Exception):
     """A fault that asking again may cure.
 
-    `wait` is what the server asked for, in seconds; `usage` what it has charged for a reply of no use, of which
-    `reasoning` may be all there is.
+    `wait` is what the server asked for, in seconds; `usage` what it has charged for a reply of no use, and `reasoning`
+    the thoughts in that reply, if there are any.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Reply:
 
 
 class Border:
-    """Sorts the errors of one server, which they name; the key is in none of their words."""
+    """Sorts the errors of one server into exceptions whose messages name its address and never hold the key."""
 
     def __init__(self, config: LLMConfig, base_url: str, key: str) -> None:
         self._config = config
@@ -134,8 +134,10 @@ class Border:
         self.base_url = base_url
 
     def sort(self, exc: Exception) -> Exception:
-        """An EndpointError, a Refused or a Fault. An error that is none of the SDK's or the network's comes back as it
-        is: it is a bug, and must show."""
+        """Return the EndpointError, Refused or Fault that an error of the SDK or the network, or a ValueError, means.
+
+        Any other error is a bug, and is returned as it is, so that it shows.
+        """
         import httpx2
         import openai
 
@@ -161,7 +163,7 @@ class Border:
         return exc
 
     def sort_reply(self, reply: Reply) -> Exception:
-        """What a reply other than 200 means, or the error in a body of 200."""
+        """Return the EndpointError, Refused or Fault for a reply other than 200, or for an error in a body of 200."""
         status, codes, said = reply.status, reply.codes, reply.said
         if status in (301, 302, 303, 307, 308):
             return EndpointError(f"{self.base_url} redirects to {said or 'nowhere'}; give that address as base_url")
@@ -210,9 +212,10 @@ class Border:
         return Reply(exc.status_code, self.redacted(words), error_codes(error), response.headers)
 
     def redacted(self, text: str) -> str:
-        """The server's words on one line of bounded length, without the key; cut last, as half a key is none to find.
+        """Return the server's words on one line of at most 300 characters, without the key (if it has more than 4).
 
-        Characters that a terminal would act on are written as escapes.
+        The key is taken out before the line is cut, as half a key would not be found. Characters that a terminal would
+        act on are written as escapes.
         """
         hidden = text.replace(self._key, "***") if len(self._key) > 4 else text
         shown = "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in hidden)
@@ -226,7 +229,7 @@ def _exhausted(reply: Reply, base_url: str) -> bool:
 
 
 def error_words(error: Any) -> str:
-    """What an error in JSON says: its message, wherever servers put it; "" for none."""
+    """Return the words of an error in JSON: its message, wherever servers put it, else all of it; "" for none."""
     if isinstance(error, dict):
         named = (error.get(name) for name in ("message", "error", "detail", "msg", "error_msg", "error_message"))
         found = next((words for value in named if (words := error_words(value))), "")
@@ -238,7 +241,7 @@ def error_words(error: Any) -> str:
 
 
 def error_codes(error: Mapping[str, Any]) -> frozenset[str]:
-    """The names that a server has for an error, in lower case: its code, type and status, and those within."""
+    """Collect a server's names for an error, in lower case: code, type, status, reason, and those of inner errors."""
     inner = error.get("error"), error.get("innererror"), error.get("inner_error")
     within = frozenset().union(*(error_codes(value) for value in inner if isinstance(value, dict)))
     names = (error.get(name) for name in ("code", "type", "status", "error_type", "reason"))
@@ -246,7 +249,7 @@ def error_codes(error: Mapping[str, Any]) -> frozenset[str]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, from any of the headers in use; None where it does not say."""
+    """Return the seconds that a server asks to wait, from any of the headers in use; None where it does not say."""
     if (milliseconds := headers.get("retry-after-ms")) and (value := _number(milliseconds)) is not None:
         return value / 1000
     asked = headers.get("retry-after") or headers.get("llm_provider-retry-after")
@@ -264,7 +267,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _until(text: str) -> float | None:
-    """Seconds until a moment given in seconds or milliseconds since 1970."""
+    """Return the seconds until a moment in (milli)seconds since 1970; None if it is past, too far or unreadable."""
     try:
         moment = float(text)
     except ValueError:

@@ -1,6 +1,6 @@
 """How an endpoint is doing, over all that is asked of it: when requests wait together, and when a run must stop.
 
-Health      faults: an outage is waited for, back-pressure is kept, a dead address is told at once
+Health      faults: an outage and back-pressure are waited out, for a time; a dead address ends the run at once
 Refusals    requests that the server refuses: the row's failure once anything has worked, else the run's
 """
 
@@ -30,7 +30,7 @@ SHORT_WAIT = 10.0  # seconds; of shorter ones only the first is announced
 
 
 class Health:
-    """Of one endpoint: all its addresses, or all that is known of it.
+    """The state of one endpoint, over all its addresses.
 
     `outage_seconds` is how long it may be down before the run stops; `worked` whether it has ever answered.
     """
@@ -50,7 +50,7 @@ class Health:
 
     @property
     def down(self) -> bool:
-        """Is every reply a 5xx, or no reply at all? Then one request probes and the others wait."""
+        """Whether every reply is a 5xx, or there is none at all; then one request probes and the others wait."""
         return self._in_a_row >= DOWN_AFTER
 
     @property
@@ -59,12 +59,12 @@ class Health:
         return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._probes, 20))
 
     def post(self) -> int:
-        """A request is sent: its number."""
+        """Count a request that is sent, and return its number, from 1 on."""
         self.posts += 1
         return self.posts
 
     def success(self, number: int = 0) -> None:
-        """A usable reply has come to the request of this number."""
+        """Take note of a usable reply to the request of this number."""
         self.alive()
         self.worked = True
         self.last_success = max(self.last_success, number)
@@ -73,14 +73,17 @@ class Health:
         self._waited = 0.0
 
     def alive(self) -> None:
-        """It has answered something, if only that it refuses."""
+        """Take note that the endpoint answers, if only to refuse: an outage is over."""
         if self.down and (self.worked or self._probes):
             log.info("the endpoint answers again after %.0f s", self._now() - self._since["outage"])
         self._in_a_row = self._probes = 0
         self._since.pop("outage", None)
 
     def fault(self, fault: Fault, left: int, probing: bool = False) -> None:
-        """Take note of a fault; `left` requests are under way or wait. Raises EndpointError when there is no hope."""
+        """Take note of a fault (of a probe if `probing`), while `left` requests are under way or wait.
+
+        Raises EndpointError when there is no hope.
+        """
         if fault.kind.is_outage:
             self._probes += probing  # what was in flight when it went down fails, too, and tells nothing new
             self._outage(fault, left)
@@ -98,7 +101,7 @@ class Health:
             raise EndpointError(f"nothing but faults for {lasted:.0f} s ({fault}); check the server, then run again")
 
     def gives_up(self, left: int) -> bool:
-        """Has an outage lasted for so long that it is rather the few requests left which the server cannot take?"""
+        """Tell whether an outage has lasted so long that the last requests (`left`, a few) seem to be its cause."""
         lasted = self._now() - self._since.get("outage", self._now())
         patience = min(PATIENCE_WITH_FEW, self._outage_seconds)
         return self.down and self._are_few(left) and lasted >= patience
@@ -133,7 +136,7 @@ class Health:
             raise EndpointError(f"nothing but 429 for {lasted:.0f} s ({fault}); {_remedy(fault.kind)}")
 
     def _announce(self, fault: Fault, wait: float) -> None:
-        """One line for a wait, however many requests are told of it."""
+        """Log a wait of `wait` seconds, once for all requests that are told of it, and add it up."""
         until = self._now() + wait
         prolonged = until - max(self._waits_until, self._now())
         if prolonged <= 0:
@@ -152,7 +155,7 @@ Whose = Literal["row", "run", "again"]
 
 
 class Refusals:
-    """Whose failure a refused request is: its row's once the endpoint has answered anything, else the run's.
+    """Decides whose failure a refused request is: its row's once the endpoint has answered anything, else the run's.
 
     A refusal that comes before the first success waits for the others in flight.
     """
@@ -168,18 +171,21 @@ class Refusals:
         self._posted += 1
 
     def answered(self, usable: bool) -> None:
-        """The server is through with a request, in whatever way."""
+        """Take note that the server is through with a request; `usable` if it has answered with a completion."""
         self._posted -= 1
         if usable:
             self._in_a_row = 0
         self._decide()
 
     def asked_again(self, change: int) -> None:
-        """One request more (1) or less (-1) is to be asked again after a fault."""
+        """Add `change` (1, 0 or -1) to the number of requests that will be asked again after a fault."""
         self._to_come += change
 
     async def whose(self, surely_a_row: bool) -> Whose:
-        """Whose failure the refusal is that has just come; `again` where only asking again can tell."""
+        """Return whose failure the latest refusal is: `row`, `run`, or `again` where only asking again can tell.
+
+        `surely_a_row` says that the server's reason for it lies in the request itself.
+        """
         self._in_a_row += 1
         if self._in_a_row > MOST_REFUSALS:
             return "run"

@@ -45,7 +45,7 @@ FAILURES = (None, *(failure for failure in get_args(Failure) if failure != "unav
 
 
 def request_key(request: Request) -> bytes:
-    """Sixteen bytes that stand for everything that determines the completion of `request`."""
+    """Hash what determines the completion of `request`, except for `max_tokens`, into 16 bytes."""
     sampling = request.sampling
     parts = [request.model, sampling.temperature, sampling.top_p, sampling.seed, request.draw]
     if sampling.extra:
@@ -59,7 +59,7 @@ def request_key(request: Request) -> bytes:
 
 
 def _key_of_cut(key: bytes, max_tokens: int | None) -> bytes:
-    """Where a cut answer lies beside the full one, which a lower `max_tokens` must not take the place of."""
+    """Return the key of a cut answer beside the full one at `key`, which a lower `max_tokens` must not overwrite."""
     return hashlib.sha256(key + str(max_tokens).encode()).digest()[:16]
 
 
@@ -70,14 +70,14 @@ def _create_table(db: sqlite3.Connection) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    """Add what version 1 lacked; its rows keep all they had."""
+    """Add the columns that version 1 lacked; its rows keep all they had."""
     for name in SINCE_VERSION_2:
         db.execute(f"ALTER TABLE completion ADD COLUMN {name} TEXT")
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _create_file(path: Path) -> None:
-    """An empty journal, which appears as a whole: a process killed here leaves no half of one."""
+    """Create an empty journal in one step: a process killed here leaves no half of one."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
@@ -163,7 +163,7 @@ class Journal:
         return JournalError(f"journal {self.path}: {cause}; {remedy}")
 
     def get(self, request: Request, key: bytes | None = None) -> Completion | None:
-        """The recorded completion of `request`, if it is still right under its `max_tokens` and its llm-config."""
+        """Return the recorded completion of `request`; None if none is right under its `max_tokens` and llm-config."""
         key = key or request_key(request)
         return self._right(request, key) or self._right(request, _key_of_cut(key, request.sampling.max_tokens))
 
@@ -183,7 +183,7 @@ class Journal:
         return completion if still_right(completion, limit_then, request.sampling.max_tokens) else None
 
     def _note_other(self, llm_config: str, request: Request) -> None:
-        """Tell once that answers come from another endpoint than the one which would be asked now."""
+        """Warn once that answers come from another endpoint than the one which would be asked now."""
         if llm_config in self._seen or not request.llm_config:
             return
         self._seen.add(llm_config)
@@ -200,7 +200,10 @@ class Journal:
             raise self._error(exc) from exc
 
     def holds_answers_of(self, model: str, base_url: str) -> bool:
-        """Has this endpoint answered before? What an older program wrote does not say where it was."""
+        """Tell whether this model has answered at this address before.
+
+        Answers that an older program wrote count, as they do not say where they came from.
+        """
         query = """SELECT 1 FROM completion WHERE model = ? AND failure IS NULL
             AND (llm_config IS NULL OR json_extract(llm_config, '$.base_url') = ?) LIMIT 1"""
         return self._one(query, model, base_url) is not None
@@ -263,7 +266,7 @@ class Journal:
         return count
 
     def load(self, path: Path) -> int:
-        """Take in what `export` wrote, all or nothing; return how many completions.
+        """Read in what `export` wrote, all or nothing; return how many completions.
 
         Keys are made anew from the content.
         """
@@ -293,7 +296,7 @@ class CallHistory:
 
 
 def journal_history(path: Path) -> dict[str, CallHistory]:
-    """By kind of call, of the journal at `path`, which is only read; empty where there is none that can be read."""
+    """Return the history of each kind of call in the journal at `path`, which is only read; {} if it cannot be read."""
     query = "SELECT stage, count(*), avg(input_tokens), avg(output_tokens) FROM completion GROUP BY stage"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
@@ -307,7 +310,7 @@ LASTING = {"rejected", "too_long", "empty", "content_filter"}
 
 
 def still_right(completion: Completion, limit_then: int | None, limit_now: int | None) -> bool:
-    """Would the server give the same text today, under another `max_tokens`?"""
+    """Tell whether a completion made with a `max_tokens` of `limit_then` holds under `limit_now` (None: no limit)."""
     if completion.failure == "length":
         return limit_then == limit_now or (limit_then is not None and limit_now is not None and limit_now < limit_then)
     if limit_now is None or (limit_then is not None and limit_then <= limit_now):
@@ -316,7 +319,7 @@ def still_right(completion: Completion, limit_then: int | None, limit_now: int |
 
 
 def _undamaged(row: Sequence[Any]) -> bool:
-    """Whether the first columns of an answer hold what is written there: texts, and whole numbers."""
+    """Tell whether the first columns of an answer hold what is written there: texts, and whole numbers."""
     text, failure, limit, *tokens = row[:6]
     numbers = all(isinstance(number, int) for number in tokens) and isinstance(limit, int | None)
     return isinstance(text, str) and isinstance(failure, str | None) and numbers
@@ -355,7 +358,10 @@ def _recorded(path: Path) -> Iterator[tuple[Request, Completion]]:
 
 
 def _read_back(record: dict[str, Any]) -> tuple[Request, Completion]:
-    """The other way round from `_readable`. Raises ValueError, KeyError or TypeError for anything else."""
+    """Turn a record that `_readable` made back into what it was made from.
+
+    Raises ValueError, KeyError or TypeError for anything else.
+    """
     texts = [record[name] for name in ("stage", "model", "draw", "text")]
     messages = tuple(Message(turn["role"], turn["content"]) for turn in record["messages"])
     sampling, usage = _sampling(record["sampling"]), Usage(**record["usage"])

@@ -25,7 +25,7 @@ LARGEST = 10_000  # completions of a segment
 
 
 def open_journal(path: Path, recording: Path | None, root: str) -> Journal:
-    """The journal of a run at `path`, mirrored where `root`, the place of its large files, is in an object store.
+    """Open a run's journal at `path`, mirrored where `root`, the place of its large files, is in an object store.
 
     In a replay it is the recording alone, in memory, so that nothing else can answer.
     """
@@ -37,7 +37,7 @@ def open_journal(path: Path, recording: Path | None, root: str) -> Journal:
 
 
 class MirroredJournal(Journal):
-    """A journal that begins with what a store has besides, and brings there what comes.
+    """A journal that begins with the completions in a store, too, and copies new ones there every few seconds.
 
     Raises DataError where the store fails, also later, at `put` and `close`.
     """
@@ -87,7 +87,7 @@ class MirroredJournal(Journal):
                 self._write(journal)
 
     def _write(self, journal: Journal) -> None:
-        """Write all of a journal as segments, whose names tell when, and how many completions they have."""
+        """Write all of a journal to the store as segments, whose names tell the time and the number of completions."""
         with tempfile.TemporaryDirectory() as folder:
             plain = Path(folder, "plain")
             journal.export(plain)
@@ -97,7 +97,7 @@ class MirroredJournal(Journal):
                     self._store.write(name, gzip.compress(b"".join(lines), 3))
 
     def _level(self) -> None:
-        """Have the same here and there: what a lost disk has taken comes back, what a killed run left is written."""
+        """Make journal and store equal: what a lost disk took is read back, what a killed run left is written."""
         segments = self._store.names(SEGMENTS)
         stored = sum(map(_count, segments))
         if stored != len(self):

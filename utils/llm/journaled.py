@@ -42,7 +42,7 @@ class Recorder(Protocol):
 
 
 class Stopped(Exception):
-    """What a request is told that was not sent any more; nobody is left to hear it."""
+    """Raised for a request that is not sent any more, as the run ends; nobody is left to catch it."""
 
 
 class JournaledLLM:
@@ -69,9 +69,9 @@ class JournaledLLM:
         return self._ledger.in_flight
 
     async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
-        """The completion of `messages`; `draw` counts the samples of one prompt, from 0.
+        """Return the completion of `messages`; `draw` counts the samples of one prompt, from 0.
 
-        A row's failure is in `Completion.failure`. Raises EndpointError and BudgetReached.
+        A row's failure is in `Completion.failure`. Raises EndpointError, BudgetReached and JournalError.
         """
         request = self._request(kind, messages, draw)
         key = request_key(request)
@@ -117,7 +117,7 @@ class JournaledLLM:
         return completion
 
     async def drain(self, seconds: float | None = None) -> None:
-        """Let calls in flight come home, at most so many seconds, and send nothing more; cancel what is out then."""
+        """Send nothing more, wait at most `seconds` (None: without end) for calls in flight, and cancel the rest."""
         self._endpoint.stop(Stopped("the run has come to its end"))
         tasks = list(self._under_way.values())
         if not tasks:
@@ -169,7 +169,7 @@ class ReplayEndpoint:
         )
 
     def stop(self, why: Exception) -> None:
-        """Nothing is ever sent."""
+        """Do nothing: nothing is ever sent."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

@@ -1,4 +1,4 @@
-"""Keys: from the environment only, and told before anything is sent where one is missing or cannot be one."""
+"""API keys: taken from the environment only, and checked before anything is sent."""
 
 from utils.config import RunConfig
 from utils.errors import EndpointError
@@ -6,7 +6,7 @@ from utils.llm_config import DEEPSEEK_KEY, LLMConfig
 
 
 def usable_key(config: LLMConfig) -> str:
-    """The key from the environment. Raises EndpointError where it is missing, or cannot stand in an HTTP header."""
+    """Return the key from the environment. Raises EndpointError where it is missing, or cannot stand in a header."""
     key = config.api_key()
     if not (key.isascii() and key.isprintable()):
         name = config.api_key_env or DEEPSEEK_KEY
@@ -15,7 +15,7 @@ def usable_key(config: LLMConfig) -> str:
 
 
 def check_keys(config: RunConfig) -> None:
-    """Raises EndpointError where a key that the run will need is missing or cannot be one."""
+    """Raise EndpointError where a key that the run will need is missing or cannot be one."""
     if not (config.offline or config.replay):
         for llm_config in (config.evol_llm_config, config.optim_llm_config):
             usable_key(llm_config)

@@ -17,9 +17,9 @@ from utils.schema import AnsweredBy, CallKind, Completion, Request, Usage
 log = logging.getLogger(__name__)
 
 
-FEW = 2  # requests in flight of a kind, beside as many as it has replies, where nothing bounds the next one
+FEW = 2  # without max_tokens, a kind may have this many more requests in flight than it has had replies
 FIRST_GUESS = 1_000  # tokens of a reply, as long as no reply of the kind has come
-ENOUGH = 10  # replies of a stage after which its longest one says more than max_tokens
+ENOUGH = 10  # replies of a kind after which its longest one, not max_tokens, is the estimate for the next
 
 
 @dataclass(slots=True)
@@ -35,14 +35,17 @@ class CallUse:
     in_flight: int = 0
     prompts_in_flight: Decimal = Decimal(0)  # what the prompts of these will cost
     largest: int = 0  # tokens of the longest reply
-    estimated: int = 0  # what the prompts of all replies were thought to have, in tokens
+    estimated: int = 0  # tokens of the prompts of all replies, as they were estimated
 
     def prompt_tokens(self, estimated: int) -> int:
-        """What a prompt of this estimated size will have, by what former estimates came to."""
+        """Correct the estimated tokens of a prompt by how the estimates of earlier prompts came out."""
         return estimated * self.usage.input_tokens // self.estimated if self.estimated else estimated
 
     def at_stake(self, more: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
-        """What is in flight, and so many requests more, may cost: each reply has at most what is known by now."""
+        """Return the cost of the prompts in flight, and of the replies to them and to `more` further requests.
+
+        A reply is taken to have `max_tokens`, or, after ENOUGH replies or without a limit, those of the longest so far.
+        """
         longest = self.largest if self.calls >= ENOUGH or not max_tokens else max_tokens
         return self.prompts_in_flight + (self.in_flight + more) * config.cost(0, longest or FIRST_GUESS)
 
@@ -59,7 +62,7 @@ class Ledger:
     retries: int = 0
     rate_limited_seconds: float = 0.0
     in_flight: int = 0
-    _at_stake: dict[str, Decimal] = field(default_factory=dict)  # by kind, what is in flight
+    _at_stake: dict[str, Decimal] = field(default_factory=dict)  # by kind, what the requests in flight may cost
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _before: tuple[int, Decimal] = (0, Decimal(0))  # calls and cost that ledgers before this one took of the budget
 
@@ -80,13 +83,13 @@ class Ledger:
         return sum((use.cost for use in self.kinds.values()), Decimal(0))
 
     def remaining(self) -> "Ledger":
-        """An empty ledger whose budget is what this one has left."""
+        """Return an empty ledger whose budget is what this one has left."""
         calls = None if self.max_calls is None else self.max_calls - self.paid
         cost = None if self.max_cost is None else self.max_cost - self.cost
         return Ledger(calls, cost, _before=(self._before[0] + self.paid, self._before[1] + self.cost))
 
     def add(self, other: "Ledger") -> None:
-        """Take over what another ledger has booked."""
+        """Add what another ledger has booked to this one."""
         self.retries += other.retries
         self.rate_limited_seconds += other.rate_limited_seconds
         for model, counts in other.answered_by.items():
@@ -99,7 +102,10 @@ class Ledger:
             own.cost += use.cost
 
     async def admit(self, request: Request, config: LLMConfig) -> Decimal:
-        """Set aside what a request may cost, once there is room for it. Raises BudgetReached if there will be none."""
+        """Set aside what a request may cost, once the budget has room for it; return the cost of its prompt.
+
+        Raises BudgetReached where there will be no room.
+        """
         limits = (request.kind, estimated_tokens(request), request.sampling.max_tokens)
         while (reserved := self.reserve(*limits, config)) is None:
             self._waiting.append(asyncio.get_running_loop().create_future())
@@ -107,11 +113,10 @@ class Ledger:
         return reserved
 
     def reserve(self, kind: CallKind, tokens: int, max_tokens: int | None, config: LLMConfig) -> Decimal | None:
-        """Set aside what a request may cost; None where it has to wait for one in flight to come home.
+        """Set aside what a request may cost, and return the cost of its prompt; None where it has to wait for others.
 
-        `tokens` is the estimated size of its prompt, `max_tokens` what the reply may have. Returns what the prompt will
-        cost, which `settle` takes back. Raises BudgetReached when
-        the budget does not hold it and nothing is in flight that may turn out to be cheaper.
+        `tokens` is the prompt's estimated size, `max_tokens` the reply's limit; `settle` takes back what is returned.
+        Raises BudgetReached when the budget is too small and nothing is in flight that may turn out to be cheaper.
         """
         use, prompt = self.kinds[kind], Decimal(0)
         if self.max_calls is not None and self.paid + self.in_flight >= self.max_calls:
@@ -145,9 +150,9 @@ class Ledger:
         return sum(use.calls + use.in_vain for use in self.kinds.values())
 
     def settle(self, prompt: Decimal, request: Request, completion: Completion | None, config: LLMConfig) -> None:
-        """Give back what was set aside for a request, and book what came of it; None where nothing did.
+        """Give back what was set aside for a request, and book its completion; None books nothing.
 
-        `prompt` is what `reserve` gave.
+        `prompt` is what `admit` or `reserve` returned.
         """
         use = self.kinds[request.kind]
         self.in_flight -= 1
@@ -186,7 +191,7 @@ class Ledger:
         self._note_model(completion, model)
 
     def _note_model(self, completion: Completion, model: str) -> None:
-        """Providers swap checkpoints behind a name: what the replies say is counted, and a change is told once."""
+        """Count the model that a reply names; warn of the first change, as providers swap checkpoints behind a name."""
         answered_by = completion.answered_by
         if not (answered_by.model or answered_by.fingerprint):
             return
@@ -198,11 +203,11 @@ class Ledger:
 
 
 def estimated_tokens(request: Request) -> int:
-    """A rough size of a prompt in tokens, for budgets and rates."""
+    """Estimate the tokens of a request's prompt, for budgets and rates."""
     return sum(text_tokens(message.content) for message in request.messages)
 
 
 def text_tokens(text: str) -> int:
-    """A rough size in tokens: 4 ASCII characters, or 1.5 others, a token."""
+    """Estimate the tokens of a text: one for 4 ASCII characters, or for 1.5 others of 3 bytes in UTF-8 (as Hangul)."""
     wide = 0 if text.isascii() else (len(text.encode("utf-8", "replace")) - len(text)) // 2
     return (len(text) - wide) // 4 + wide * 2 // 3

@@ -30,14 +30,14 @@ class Rate:
         self._filled = now()
 
     def wait(self) -> float:
-        """Seconds until the next unit may be taken; 0 when it may be taken now."""
+        """Return the seconds until the next unit may be taken; 0 when it may be taken now."""
         now = self._now()
         self._level = min(self._capacity, self._level + (now - self._filled) * self._per_second)
         self._filled = now
         return max(0.0, (1.0 - self._level) / self._per_second)
 
     def take(self, units: float) -> None:
-        """Take them, more than there are if need be: the debt is waited for by those who come later."""
+        """Take `units`, more than there are if need be: whoever comes next then waits until the debt is made up."""
         self._level -= units
 
 
@@ -68,7 +68,7 @@ class Window:
         self._best_mean = float("inf")
 
     def wait(self) -> float | None:
-        """Seconds until one more request may start; None when only the end of another one can tell."""
+        """Return the seconds until one more request may start; None when another one has to end first."""
         if self.in_flight >= max(1, int(self.size)):
             return None
         rates = (rate.wait() for rate in (self._requests, self._tokens) if rate)
@@ -85,12 +85,12 @@ class Window:
         self.in_flight -= 1
 
     def spent(self, tokens: int) -> None:
-        """Tokens that a request used beyond what was estimated at its start."""
+        """Charge the tokens that a request used beyond what was estimated at its start."""
         if self._tokens:
             self._tokens.take(tokens)
 
     def succeeded(self, started: float, work: int) -> None:
-        """A request that began at `started` was answered; `work` is its tokens, as long answers take longer."""
+        """Take note that a request begun at `started` was answered, with `work` tokens: long answers take longer."""
         self._grow()
         if self._ceiling is None:
             self._latencies.append((self.now() - started) / (50 + work))
@@ -110,7 +110,7 @@ class Window:
             self._latencies.clear()
 
     def throttled(self, started: float, pause: float) -> float:
-        """The endpoint said 429 to a request begun at `started`: halve, and hold back for `pause` seconds.
+        """Take note of a 429 to a request begun at `started`: halve the window, and start nothing for `pause` seconds.
 
         Returns the seconds by which this prolongs the pause.
         """
@@ -147,7 +147,7 @@ class Gate:
         self.in_flight = 0
 
     def close(self, why: Exception) -> None:
-        """Let nothing through from here on: whoever waits, or comes, is told `why` by that exception."""
+        """Let nothing through any more: `why` (that of the first call) is raised for all who wait or come later."""
         self._closed = self._closed or why
         for heap in self._waiting.values():
             for *_, future in heap:
@@ -158,7 +158,7 @@ class Gate:
             pause.cancel()
 
     async def pause(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Sleep, at most until the gate is closed. Raises what it was closed with."""
+        """Sleep for `seconds`, at most until the gate is closed. Raises the exception that it was closed with."""
         self.check()
         pause = asyncio.ensure_future(sleep(seconds))
         self._pauses.add(pause)
@@ -170,13 +170,16 @@ class Gate:
         self.check()
 
     def check(self) -> None:
-        """Raises what the gate was closed with."""
+        """Raise the exception that the gate was closed with, if it is closed."""
         if self._closed:
             raise self._closed
 
     @asynccontextmanager
     async def slot(self, window: Window, priority: int, tokens: int) -> AsyncIterator[None]:
-        """Wait for a place in `window`; `tokens` is the request's estimated size. Raises what it was closed with."""
+        """Wait for a place in `window`, and hold it for as long as the context lasts.
+
+        The lowest `priority` goes first; `tokens` is the prompt's estimated size. Raises what the gate was closed with.
+        """
         self.check()
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting.setdefault(window, []), (priority, next(self._order), tokens, future))
@@ -198,7 +201,7 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
-        """Let in whoever may go now, and look again when a pause or a rate allows the next."""
+        """Let in all who may go now, and look again when a pause or a rate allows the next one."""
         while self._ceiling is None or self.in_flight < self._ceiling:
             soonest, chosen = float("inf"), None
             for window, heap in self._waiting.items():

@@ -17,7 +17,7 @@ Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, r
 
 
 def open_llms(config: RunConfig, journal: Recorder, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
-    """The evol LLM and the optimizer LLM of a run. Where both use one server at one rate, they share its window."""
+    """Open the evol and the optimizer LLM of a run; where both use one server at one rate, they share its window."""
     gate = Gate(None if config.batch_size == "auto" else config.batch_size)
     windows: Windows = {}
 
@@ -49,7 +49,7 @@ def _endpoint(
 
 
 async def close_llms(*llms: JournaledLLM) -> None:
-    """Give calls under way a moment to come home, then close the connections."""
+    """Wait up to GRACE seconds for the calls in flight, then close the connections."""
     if llms[0].in_flight:
         log.info("%d requests in flight are waited for, %g s at most", llms[0].in_flight, GRACE)
     await asyncio.gather(*(llm.drain(GRACE) for llm in llms))

@@ -46,7 +46,7 @@ STATUS_OF_WORD = {
 
 
 def read_completion(body: bytes, prompt_tokens: int, border: Border) -> tuple[Completion, bool]:
-    """The completion in the body of a 200, and whether its usage had to be estimated.
+    """Read the completion in the body of a 200; return it, and whether its usage had to be estimated.
 
     `prompt_tokens` is the estimated size of the prompt. Raises Fault, Refused or EndpointError where there is no
     completion to use; what was charged for it is in `Fault.usage`.
@@ -94,7 +94,7 @@ def _no_completion(body: bytes, border: Border) -> str:
 
 
 def _error_within(error: Any, border: Border) -> Exception:
-    """What an error in a body of 200 means: that of the status that its code names."""
+    """Return what an error in a body of 200 means: the same as a reply of the status that its code names."""
     said = border.redacted(error_words(error))
     codes = error_codes(error) if isinstance(error, dict) else frozenset()
     numbers = (int(code) for code in codes if code.isascii() and code.isdecimal() and 400 <= int(code) < 600)
@@ -115,7 +115,7 @@ def _with_usage(error: Exception, usage: Usage) -> Exception:
 
 
 def _texts(message: dict[str, Any], choice: dict[str, Any]) -> tuple[str, str]:
-    """The answer and the thoughts, each where any of today's servers puts it."""
+    """Return the answer and the thoughts of a message, wherever one of today's servers puts them."""
     content = message.get("content") or message.get("refusal") or ""
     parts = content if isinstance(content, list) else [content]
     spoken = "".join(_joined(part) for part in parts if not _is_thought(part))
@@ -132,7 +132,7 @@ def _is_thought(part: Any) -> bool:
 
 
 def _joined(value: Any) -> str:
-    """The text of a string, of a part, or of a list of parts."""
+    """Return the text of a string, of a part, or of a list of parts; "" for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -144,12 +144,12 @@ def _joined(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without blanks around it, and without lone surrogates, which JSON can spell but no file can hold."""
+    """Take off blanks around a text, and replace lone surrogates, which JSON can spell but no file can hold."""
     return text.strip().encode("utf-8", "replace").decode()
 
 
 def _name(value: Any) -> str:
-    """A model's name on one line of bounded length; of a file of the server's, its last part alone."""
+    """Return a model's name on one line of at most 200 characters; of a path on the server, only the last part."""
     text = "".join(c for c in value if c.isprintable())[:200] if isinstance(value, str) else ""
     return re.split(r"[/\\]", text)[-1] if re.match(r"[/\\~]|[A-Za-z]:\\", text) else text
 
@@ -158,7 +158,7 @@ def _name(value: Any) -> str:
 
 
 def _failure(reason: Any, text: str, usage: Usage, border: Border) -> Literal["length", "content_filter"] | None:
-    """None for a text that ended by itself. Raises Fault for one that was broken off, or for a reason never heard."""
+    """Return why a text was cut, or None if it ended by itself. Raises Fault for any other or an unknown reason."""
     name = _PREFIX.sub("", reason.strip().lower().replace("-", "_")) if isinstance(reason, str) else reason
     ended = FINISH.get(name) if isinstance(name, str) and name else "done" if not name else None
     if ended is None:
@@ -179,7 +179,7 @@ def _empty(reply: dict[str, Any], reasoning: str, usage: Usage, border: Border) 
 
 
 def _usage(reported: Any) -> Usage:
-    """Tokens as far as they can be read: accounts that are odd must not cost an answer."""
+    """Read the token counts of a reply; one that is missing or odd is 0, as it must not cost an answer."""
     prompt, completion = _tokens(reported, "prompt_tokens"), _tokens(reported, "completion_tokens")
     details = _field(reported, "prompt_tokens_details")
     cached = _tokens(reported, "prompt_cache_hit_tokens") or _tokens(details, "cached_tokens")
@@ -187,7 +187,7 @@ def _usage(reported: Any) -> Usage:
 
 
 def _complete(usage: Usage, prompt_tokens: int, *texts: str) -> tuple[Usage, bool]:
-    """`usage` with estimates in the place of what is missing or cannot be, so that a budget holds."""
+    """Return `usage` with estimates in the place of counts of 0, so that a budget holds, and whether there are any."""
     written = sum(map(text_tokens, texts))
     prompt, completion = usage.input_tokens or prompt_tokens, usage.output_tokens or written
     return Usage(prompt, completion, usage.cached_tokens), (prompt, completion) != (
@@ -205,7 +205,7 @@ def _tokens(container: Any, name: str) -> int:
 
 
 def names_of_models(body: bytes) -> Sequence[str]:
-    """The names in a reply of GET /models, in their order; none where it cannot be read."""
+    """Read the names in a reply to GET /models, in their order; none where it cannot be read."""
     try:
         listed = json.loads(body)
         entries = listed if isinstance(listed, list) else listed.get("data") or listed.get("models")

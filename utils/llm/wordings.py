@@ -1,7 +1,7 @@
 """What servers say, in the many wordings of today's providers, and what it means.
 
-Each table is of phrases that were met in the documentation, the code or the issues of one of them. A new wording goes
-into its table, and as an example into tests/utils/test_wordings.py.
+Each table is of phrases that were met in a provider's documentation, code or issues. A new wording goes into its
+table, and as an example into tests/utils/llm/test_wordings.py.
 """
 
 import re
@@ -74,7 +74,7 @@ DAILY = _any(r"per[- _]?day|\bdaily\b|\((?:rpd|tpd)\)|PerDay|每[天日]|하루|
 
 
 def means_for_good(said: str) -> bool:
-    """Is this OpenAI's own sentence about a quota that is used up, with nothing of another provider's behind it?"""
+    """Tell whether an error message is OpenAI's own sentence about a used-up quota, and nothing else."""
     return QUOTA_FOR_GOOD.fullmatch(said.strip()) is not None
 
 
@@ -94,7 +94,7 @@ _ASKED = re.compile(
 
 
 def length_of_time(text: str) -> float | None:
-    """Seconds of a length of time such as `37.5s`, `6m0s`, `1h2m3s`, `20 seconds`; None for anything else."""
+    """Return the seconds of a length of time such as `37.5s`, `6m0s`, `1h2m3s`, `20 seconds`; None for other texts."""
     parts = _LENGTH.findall(text)
     if not parts or _LENGTH.sub("", text).strip(" ,.").replace("and", "").strip():
         return None
@@ -103,7 +103,7 @@ def length_of_time(text: str) -> float | None:
 
 
 def asked_wait(said: str) -> float | None:
-    """Seconds that a server asks to wait in its words (`Please try again in 7m12s.`); None where it does not."""
+    """Return the seconds that a server asks to wait in words (`Please try again in 7m12s.`); None where it does not."""
     for found in _ASKED.finditer(said):
         lengths = list(_LENGTH.finditer(found[1]))
         if lengths and (seconds := length_of_time(found[1][lengths[0].start() : lengths[-1].end()])) is not None:
@@ -112,6 +112,6 @@ def asked_wait(said: str) -> float | None:
 
 
 def clock(seconds_from_now: float) -> str:
-    """When a wait ends, as a person reads it; with the date where that is not today."""
+    """Return the local time at which a wait ends, as HH:MM:SS; with the date, to the minute, if that is not today."""
     now, then = datetime.now().astimezone(), datetime.fromtimestamp(time.time() + seconds_from_now).astimezone()
     return then.strftime("%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M")

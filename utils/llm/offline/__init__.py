@@ -33,7 +33,7 @@ class OfflineEndpoint:
     """Answers requests by rule; stands where the client of a real server would."""
 
     async def send(self, request: Request) -> Completion:
-        """The completion of `request`, with estimated tokens.
+        """Return the completion of `request`, with estimated tokens.
 
         Raises ConfigError for a kind without a rule and for a prompt without its markers.
         """
@@ -46,13 +46,13 @@ class OfflineEndpoint:
         return Completion(text, usage=Usage(sum(tokens(m.content) for m in request.messages), tokens(text)))
 
     def stop(self, why: Exception) -> None:
-        """Every request is answered at once."""
+        """Do nothing: every request is answered at once."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def tokens(text: str) -> int:
-    """An estimate: four ASCII characters to a token, two of any other script; at least 1 unless empty."""
+    """Estimate the tokens of a text: one for 4 ASCII characters, or for 2 others; at least 1 unless it is empty."""
     ascii_count = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
     return max(ascii_count // 4 + (len(text) - ascii_count) // 2, int(bool(text)))

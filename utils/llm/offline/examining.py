@@ -45,7 +45,7 @@ _LAST_STEP = re.compile(r"(.*^Step \d+:?[^\S\n]*)(.*)", re.DOTALL | re.MULTILINE
 
 
 def on_each_case(entry: Callable[[Case, str], dict[str, object]]) -> Callable[[Request], str]:
-    """The reply that holds `entry(case, draw)` for every case, as JSON; now and then it forgets one."""
+    """Return a function from a request to JSON with `entry(case, draw)` of every case; now and then it forgets one."""
 
     def reply(request: Request) -> str:
         prompt = request.messages[-1].content
@@ -58,7 +58,7 @@ def on_each_case(entry: Callable[[Case, str], dict[str, object]]) -> Callable[[R
 
 
 def judge(case: Case, draw: str) -> dict[str, object]:
-    """Labels and a note; what was meant to be another task is in order."""
+    """Return labels and a note; a case with an `Aim`, which was meant to be another task, is always ok."""
     missed = case.text("Aim") or dice("judge", draw, *case.stages).random() < MISSED
     found = [] if missed else [BY_KIND[kind] for kind in _shown(case)]
     labels = list(dict.fromkeys(f.label for f in found)) or ["ok"]
@@ -66,7 +66,7 @@ def judge(case: Case, draw: str) -> dict[str, object]:
 
 
 def compare(case: Case, draw: str) -> dict[str, object]:
-    """The sound one of two rewrites; of equal ones a tie, or either, whichever is shown first."""
+    """Prefer the sound one of two rewrites; of equally sound ones a tie, or one of them, whichever is shown first."""
     seed, first, second = (case.text(name) for name in ("Seed", "First", "Second"))
     faulty = bool(faults(seed, first))
     if faulty != bool(faults(seed, second)):
@@ -78,12 +78,12 @@ def compare(case: Case, draw: str) -> dict[str, object]:
 
 
 def equal(case: Case, draw: str) -> dict[str, object]:
-    """Whether a rewrite adds nothing, or only ornament."""
+    """Tell whether a rewrite adds nothing, or only ornament."""
     return {"equal": bool({"unchanged", "stagnant"} & set(_shown(case)))}
 
 
 def tag(case: Case, draw: str) -> dict[str, object]:
-    """The tags of an instruction, in English for a Korean one, too."""
+    """Return the tags of an instruction, in English for a Korean one, too."""
     text = case.text("Instruction").lower()
     return {"tags": [name for name, words in TAGS.items() if any(word in text for word in words)] or ["explanation"]}
 
@@ -96,7 +96,7 @@ def _shown(case: Case) -> tuple[str, ...]:
 
 
 def analyze(request: Request) -> str:
-    """The JSON that the analyzing prompt asks for: failed cases, and a feedback on the method."""
+    """Return the JSON that the analyzing prompt asks for: failed cases, and a feedback on the method."""
     prompt = request.messages[-1].content
     _, cases = read_analyze(prompt)
     rng = dice("analyze", request.draw, prompt)
@@ -111,14 +111,14 @@ def analyze(request: Request) -> str:
 
 
 def _kinds(case: Case, rng: Random) -> tuple[str, ...]:
-    """The failures of one case: what was found before, and what the stages show."""
+    """Return the failures of one case: those found before, and those that its stages show, some of them overlooked."""
     told = [f.kind for f in FAILURES if f.kind in case.text("Found")]
     shown = (kind for before, after in pairwise(case.stages) for kind in faults(before, after))
     return tuple(dict.fromkeys(told + [kind for kind in shown if rng.random() >= OVERLOOKED]))
 
 
 def optimize(request: Request) -> str:
-    """The method of the first message, with a direction or two more, in the fence asked for."""
+    """Return the method with a direction or two more, in the fence asked for; now and then unchanged and without it."""
     analysis, feedback, order = (message.content for message in request.messages[-3:])
     method, _ = read_analyze(analysis)
     rng = dice("optimize", request.draw, method, feedback, order)
@@ -132,7 +132,7 @@ def optimize(request: Request) -> str:
 
 
 def _directions(method: str, feedback: str, rng: Random) -> list[str]:
-    """What to add: against one or two of the failures that the feedback names, or against others."""
+    """Choose one or two directions to add: against failures that the feedback names, now and then against others."""
     astray, named = rng.random() < ASTRAY, kinds_in(feedback)
     missing = [f for f in FAILURES if f.kind not in kinds_in(method)]
     wanted = [f for f in missing if (f.kind in named) != astray] or missing
@@ -140,6 +140,6 @@ def _directions(method: str, feedback: str, rng: Random) -> list[str]:
 
 
 def _with_direction(method: str, direction: str) -> str:
-    """The direction at the beginning of the last step, where the result is checked; else on a line of its own."""
+    """Put a direction at the beginning of the last step, where the result is checked, or on a last line of its own."""
     found = _LAST_STEP.fullmatch(method)
     return f"{found[1]}{direction} {found[2]}" if found else f"{method}\n{direction}"

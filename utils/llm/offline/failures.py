@@ -34,7 +34,7 @@ class Failure:
     alone: bool = False
 
     def said(self, instruction: str) -> str:
-        """What makes a rewrite of `instruction` fail in this way; empty where it is nothing that is said."""
+        """Return the text that makes a rewrite of `instruction` fail in this way; "" where it is no text that does."""
         return self.ko if tongue(instruction) == "ko" else self.en
 
 
@@ -95,19 +95,19 @@ BY_KIND = {failure.kind: failure for failure in FAILURES}
 
 @lru_cache(maxsize=64)  # one method serves thousands of rows
 def kinds_in(text: str) -> frozenset[str]:
-    """The kinds of failure that a method guards against, or that a feedback names."""
+    """Return the kinds of failure that a method guards against, or that a feedback names."""
     lowered = text.lower()
     return frozenset(f.kind for f in FAILURES if any(word in lowered for word in f.words))
 
 
 def rate(failure: Failure, method: str, *, retried: bool = False) -> float:
-    """The share of rewrites that fail in this way under `method`."""
+    """Return the share of rewrites, 0 to 1, that fail in this way under `method`."""
     guarded = GUARDED if failure.kind in kinds_in(method) else 1
     return failure.rate * guarded * (RETRIED if retried else 1)
 
 
 def faults(before: str, after: str) -> tuple[str, ...]:
-    """Kinds of failure that show in a rewrite; none for a sound one."""
+    """Return the kinds of failure that show in a rewrite; none for a sound one."""
     before, after = before.strip(), after.strip()
     if before == after:
         return ("unchanged",)
@@ -121,7 +121,7 @@ def faults(before: str, after: str) -> tuple[str, ...]:
 
 
 def _lacks(before: str, after: str) -> bool:
-    """Whether many words of some sentence are gone. Of a long text, which may be shown cut, the whole counts."""
+    """Tell whether many words of a sentence are gone; a long text, which may be shown cut, counts as one sentence."""
     there = set(words(after))
     needed = (set(words(piece)) for piece in (sentences(before) if len(before) < LONG else [before]))
     return any(len(wanted & there) < KEPT * len(wanted) for wanted in needed if wanted)

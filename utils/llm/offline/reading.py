@@ -42,36 +42,36 @@ class Case:
         return tuple(text for name, text in self.lines if name.startswith("Stage "))
 
     def text(self, name: str) -> str:
-        """The text of the line `name`, empty where there is none."""
+        """Return the text of the line `name`; "" where there is none."""
         return next((text for given, text in self.lines if given == name), "")
 
 
 def dice(*parts: str) -> Random:
-    """A generator that depends on the given texts alone; texts need not be valid UTF-8."""
+    """Make a random generator that depends on the given texts alone; they need not be valid UTF-8."""
     joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
     return Random(int.from_bytes(hashlib.blake2b(joined, digest_size=16).digest(), "big"))
 
 
 def read_evolve(prompt: str) -> EvolvePrompt:
-    """The parts of `prompts/evolve.txt`, or of `evolve_breadth.txt`, as filled in."""
+    """Read the parts of `prompts/evolve.txt`, or of `evolve_breadth.txt`, as filled in."""
     method, rules = split(split(prompt, "\n## Method\n")[1], "\n## What holds for every method\n")
     retry, instruction = split(split(rules, "#Finally Rewritten Instruction#:")[1], "\n#Instruction#:\n")
     return EvolvePrompt(method.strip(), retry.partition("\nReason: ")[2].partition("\n")[0], instruction)
 
 
 def read_cases(prompt: str) -> tuple[Case, ...]:
-    """The cases of a prompt that judges, compares or tags."""
+    """Read the cases of a prompt that judges, compares or tags."""
     return _cases(split(prompt, "\nThe cases:\n", last=True)[1])
 
 
 def read_analyze(prompt: str) -> tuple[str, tuple[Case, ...]]:
-    """Method and cases of `prompts/analyze.txt` as filled in."""
+    """Read the method and the cases of `prompts/analyze.txt` as filled in."""
     before, cases = split(prompt, "\n## The cases\n", last=True)
     return split(before, "\n## The method\n")[1].strip(), _cases(cases)
 
 
 def split(prompt: str, marker: str, *, last: bool = False) -> tuple[str, str]:
-    """What stands before and behind the first `marker`, or the last. Raises ConfigError where there is none."""
+    """Return what stands before and behind the first `marker`, or the last. Raises ConfigError where there is none."""
     before, found, behind = prompt.rpartition(marker) if last else prompt.partition(marker)
     if not found:
         raise ConfigError(f"a prompt lacks the line {marker.strip()!r}, which --offline reads: put it back in prompts/")
@@ -79,7 +79,7 @@ def split(prompt: str, marker: str, *, last: bool = False) -> tuple[str, str]:
 
 
 def field(text: str, name: str) -> str:
-    """What stands behind `name: ` on a line of its own."""
+    """Return the rest of the line, below the first, that begins with `name: `. Raises ConfigError without one."""
     return split(text, f"\n{name}: ")[1].partition("\n")[0]
 
 
@@ -100,7 +100,7 @@ def _named_lines(body: str) -> tuple[tuple[str, str], ...]:
 
 
 def language(text: str) -> Literal["ko", "en", "other"]:
-    """The language of the instruction proper: its first line counts, as inputs and code come behind."""
+    """Tell the language of an instruction by its first line, as inputs and code come behind."""
     line = text.lstrip()[:HEAD].partition("\n")[0]
     hangul, latin = len(_HANGUL.findall(line)), len(_LATIN.findall(line))
     # Korean ends its sentences with the verb, however many foreign terms stand before it.
@@ -111,12 +111,12 @@ def language(text: str) -> Literal["ko", "en", "other"]:
 
 
 def tongue(text: str) -> Literal["ko", "en"]:
-    """The language in which something is said about `text`: English unless it is Korean."""
+    """Return the language in which something is said about `text`: English unless it is Korean."""
     return "ko" if language(text) == "ko" else "en"
 
 
 def sentences(text: str) -> list[str]:
-    """The text cut behind every sentence end and newline; joined, the pieces are the text again."""
+    """Cut a text behind every sentence end and newline; joined, the pieces are the text again."""
     return _SENTENCE_END.split(text)
 
 

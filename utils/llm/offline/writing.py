@@ -18,7 +18,7 @@ QUOTED = 40  # characters of an instruction that an answer quotes
 
 
 def evolve(request: Request) -> str:
-    """A reply in the format of the paper (Auto Evol-Instruct, arXiv 2406.00770, section 3)."""
+    """Return a reply in the format of the paper (Auto Evol-Instruct, arXiv 2406.00770, section 3)."""
     text = request.messages[-1].content
     prompt = read_evolve(text)
     rng = dice("evolve", request.draw, *prompt)
@@ -32,7 +32,7 @@ def evolve(request: Request) -> str:
 
 
 def _failure(prompt: EvolvePrompt, draw: str) -> Failure | None:
-    """What goes wrong with this row, if anything does."""
+    """Choose what goes wrong with this row; None where nothing does."""
     rng, retried = dice("fault", draw, prompt.retry_reason, prompt.instruction), bool(prompt.retry_reason)
     chances = [(failure, rng.random()) for failure in FAILURES]
     return next((f for f, chance in chances if chance < rate(f, prompt.method, retried=retried)), None)
@@ -46,7 +46,7 @@ def _failed(failure: Failure, instruction: str, added: list[str], rng: Random) -
 
 
 def demands(instruction: str, rng: Random) -> list[str]:
-    """What a sound rewrite adds: new to the instruction, in its language and register."""
+    """Choose what a sound rewrite adds: new to the instruction, in its register, and in Korean or else in English."""
     if language(instruction) == "other":
         return [rng.choice([text for text in phrases.SHORT_DEMANDS if text not in instruction] or ["Why?"])]
     whats, hows = phrases.WHATS[tongue(instruction)], phrases.HOWS[tongue(instruction)]
@@ -56,21 +56,21 @@ def demands(instruction: str, rng: Random) -> list[str]:
 
 
 def speak(phrase: str, instruction: str) -> str:
-    """A phrase in the register of the instruction's first or last line."""
+    """Return a phrase in the register of the instruction: polite if its first or last line is."""
     lines = (instruction.partition("\n")[0], instruction)
     polite = any(line.rstrip(' .?!\n")').endswith(("요", "까", "줘", "니다")) for line in lines)
     return phrase.replace("~", "해 주세요" if polite else "하시오")
 
 
 def append(instruction: str, added: list[str]) -> str:
-    """The instruction, untouched, with sentences behind it: on a new line where it does not end as a sentence."""
+    """Put sentences behind the instruction: on its line if it is one line and a full sentence, else on a new one."""
     text = instruction.rstrip()
     gap = " " if "\n" not in text and text.endswith((".", "?", "!", "。", "？", "！")) else "\n"
     return f"{text}{gap}{' '.join(added)}".rstrip()
 
 
 def _without_a_part(instruction: str, rng: Random) -> str:
-    """The instruction without one of its sentences, or without its first half where it is a single one."""
+    """Return the instruction without one of its sentences, or without its first half where it is a single one."""
     pieces = sentences(instruction)
     full = [index for index, piece in enumerate(pieces) if len(words(piece)) > 1]
     if len(full) > 1:
@@ -81,7 +81,7 @@ def _without_a_part(instruction: str, rng: Random) -> str:
 
 
 def _another(instruction: str, rng: Random) -> str:
-    """A new instruction about some words of the given one."""
+    """Return a new instruction about some words of the given one."""
     found = [word for word in words(instruction) if len(word) > 1] or ["x"]
     about = ", ".join(dict.fromkeys(rng.choices(found, k=7)))
     return rng.choice(phrases.ANOTHER[tongue(instruction)]).format(about)
@@ -94,7 +94,7 @@ def _reply(added: list[str], result: str) -> str:
 
 
 def respond(request: Request) -> str:
-    """A short answer to the instruction, which is the whole last message; now and then one of no use."""
+    """Return a short answer to the instruction, which is the whole last message; now and then one of no use."""
     instruction = request.messages[-1].content
     rng = dice("respond", request.draw, instruction)
     if rng.random() < POOR:
@@ -105,7 +105,7 @@ def respond(request: Request) -> str:
 
 
 def explore(request: Request) -> str:
-    """New sub-tasks as JSON or instructions under headings, whichever the prompt asks for."""
+    """Return new sub-tasks as JSON or instructions under headings, as the prompt asks; now and then neither."""
     text = split(request.messages[-1].content, "\n## Domain\n\n")[1]
     domain = text.partition("\n")[0]
     marker = next((found for found in ("\n## Lookahead\n", "\n## Backtracking\n") if found in text), None)
@@ -118,7 +118,7 @@ def explore(request: Request) -> str:
 
 
 def _subtasks(domain: str, path: list[str], known: str, count: int, rng: Random) -> str:
-    """Below the domain its aspects, below an aspect what can be done with it; deeper down nothing is left."""
+    """Return JSON of new sub-tasks: aspects below the domain, what can be done with one below an aspect, then none."""
     names = {0: phrases.ASPECTS, 1: phrases.ACTIVITIES}.get(len(path), {}).get(tongue(domain), ())
     there = [line.removeprefix("- ").rpartition(" > ")[2] for line in known.split("\n") if line.startswith("- ")]
     new = [name for name in (name.format(*path) for name in names) if name not in there]

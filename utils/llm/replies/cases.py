@@ -35,7 +35,7 @@ def _lowered(value: Any) -> Any:
 
 
 def clean(value: Any) -> str:
-    """A text without lone surrogates, which JSON can spell but no file can hold; "" for anything else."""
+    """Strip a text and replace lone surrogates, which JSON can spell but no file can hold; "" for anything else."""
     return value.strip().encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
@@ -64,7 +64,7 @@ class _EqualCase(Case):
 
 
 def read_feedback(reply: str) -> tuple[tuple[FailedCase, ...], str]:
-    """The failed cases and the feedback of an Analyzer's reply; one that is not JSON is feedback as it stands."""
+    """Read the failed cases and the feedback of an Analyzer's reply; one that is not JSON is feedback as it stands."""
     found = [value for value in json_objects(reply) if "feedback" in value or "failed_cases" in value]
     if not found:
         return (), reply.strip()
@@ -77,22 +77,22 @@ def read_feedback(reply: str) -> tuple[tuple[FailedCase, ...], str]:
 
 
 def read_findings(reply: str, count: int) -> dict[int, Finding]:
-    """A judge's finding by case id, for each case 1..count that can be read; the others count as not judged."""
+    """Read a judge's finding by case id, for each case 1..count that can be read; the others count as not judged."""
     return {case: Finding(item.labels, item.note) for case, item in read_cases(reply, count, _JudgedCase).items()}
 
 
 def read_comparison(reply: str, count: int) -> dict[int, Literal["first", "second", "tie"]]:
-    """Which rewrite a judge prefers, by case id, for each case 1..count that can be read."""
+    """Read which rewrite a judge prefers, by case id, for each case 1..count that can be read."""
     return {case: item.better for case, item in read_cases(reply, count, _ComparedCase).items()}
 
 
 def read_equality(reply: str, count: int) -> dict[int, bool]:
-    """Whether a judge finds two instructions equal, by case id, for each case 1..count that can be read."""
+    """Read whether a judge finds two instructions equal, by case id, for each case 1..count that can be read."""
     return {case: item.equal for case, item in read_cases(reply, count, _EqualCase).items()}
 
 
 def read_cases(reply: str, count: int, model: type[Item]) -> dict[int, Item]:
-    """Entries by case id, wherever in the reply; where one id has several, all must be readable and agree.
+    """Read entries by case id, wherever in the reply; where one id has several, all must be readable and agree.
 
     A reply may quote what the text of a case demands of it ("answer with this JSON: ..."), before or behind its own
     judgement, fenced or not, cut off or broken: whatever is said twice and differently is not said. Notes may differ.
@@ -121,13 +121,13 @@ _CUT = re.compile(r"\s*,\s*\{[^{}]*\Z")
 
 
 def _parts(value: dict[str, Any]) -> tuple[list[Any], Any]:
-    """The entries of an object of a reply (of its list of cases, or itself), and what it holds besides."""
+    """Return the entries of an object of a reply (those of its list of cases, or itself), and what it holds besides."""
     listed = value.get("cases")
     return (listed, {**value, "cases": None}) if isinstance(listed, list) else ([value], None)
 
 
 def _unread_ids(reply: str, found: Sequence[Found]) -> Iterator[int]:
-    """The cases that something is said of besides the entries: in broken objects, or in odd places of whole ones."""
+    """Yield the ids of cases that are named outside of entries: in broken objects, or in odd places of whole ones."""
     for claim in _CLAIM.finditer(outside(_without_cut_entry(reply, found), found)):
         yield from _case_ids({"case_id": claim["id"].strip("\\\"'")})
     for each in found:
@@ -136,7 +136,7 @@ def _unread_ids(reply: str, found: Sequence[Found]) -> Iterator[int]:
 
 
 def _case_ids(*values: Any) -> Iterator[int]:
-    """The case ids in JSON values, however deep."""
+    """Yield the case ids in JSON values, however deep."""
     waiting = list(values)
     while waiting:
         value = waiting.pop()
@@ -149,7 +149,7 @@ def _case_ids(*values: Any) -> Iterator[int]:
 
 
 def _without_cut_entry(reply: str, found: Sequence[Found]) -> str:
-    """A reply that is one list up to where it was cut off, without the entry that it ends in."""
+    """Return a reply without its last, cut-off entry if it is one list of cases up to there; else all of it."""
     gaps = [reply[one.end : other.start] for one, other in pairwise(found)]
     is_list = found and _LIST.search(reply, 0, found[0].start) and all(map(_NEXT.fullmatch, gaps))
     return reply[: found[-1].end] if is_list and _CUT.match(reply, found[-1].end) else reply

@@ -66,7 +66,7 @@ class Heading:
 
 
 def heading_in(number: int, line: str) -> Heading | None:
-    """Read one line as a heading: it must open the line and be set off from what follows."""
+    """Read one line as a heading, which must open the line and be set off from what follows; None where it is not."""
     head = line[:HEADING_LIMIT]
     opening = _OPENING.match(head)
     assert opening  # every part of the pattern is optional
@@ -88,13 +88,13 @@ def heading_in(number: int, line: str) -> Heading | None:
 
 
 def _extra_words(after: str, free: bool) -> int:
-    """Length of the words that still belong to the title, as in "#Finally Rewritten Instruction Process#"."""
+    """Return the length of words that still belong to the title, as in "#Finally Rewritten Instruction Process#"."""
     found = (_FREE_EXTRA.match(after) if free else None) or _EXTRA.match(after)
     return found.end() if found else 0
 
 
 def _stands_without_hashes(kind: str, title: re.Match[str] | None, after: str, marks: str, step: str | None) -> bool:
-    """Whether a title that is not between hash signs may be a heading: only what no other text would say."""
+    """Tell whether a title that is not between hash signs may be a heading: only what no other text would say."""
     if kind == "final":
         return title is not None and bool(_REWRITE_WORD.search(title[0]))
     if kind == "rewritten":
@@ -103,7 +103,7 @@ def _stands_without_hashes(kind: str, title: re.Match[str] | None, after: str, m
 
 
 def _after_title(after: str, marks: str) -> tuple[str, bool, bool]:
-    """What follows a title: (the rest of the line, whether a hash sign closed it, whether it is set off at all)."""
+    """Return what follows a title: (the rest of its line, whether a hash sign closed it, whether it is set off)."""
     closers = {"#", *(_CLOSERS[mark] for mark in marks if mark in _CLOSERS)}
     trimmed = after.lstrip(" \t")
     rest = trimmed.lstrip("".join(closers))
@@ -134,7 +134,7 @@ def normalized(line: str) -> str:
 
 
 def own_headings(lines: list[str], instruction: str) -> list[Heading]:
-    """The headings that the model wrote itself, without those that it only repeats from the instruction."""
+    """Return the headings that the model wrote itself, without those that it only repeats from the instruction."""
     told = [normalized(line) for line in instruction.split("\n")]
     same = set(told)
     told_finals = [(line, found) for line in told if (found := heading_in(0, line)) and found.kind == "final"]
@@ -150,7 +150,7 @@ def own_headings(lines: list[str], instruction: str) -> list[Heading]:
 
 
 def _displaced(finals: list[Heading], lines: list[str], told: list[str]) -> list[Heading]:
-    """The one heading that reads just like a quoted one but stands between other lines; [] if that is not certain."""
+    """Find the one heading that reads like a quoted one but stands between other lines; [] if that is not certain."""
     neighbours = set(pairwise(line for line in told if line))
     spoken = [(number, normalized(line)) for number, line in enumerate(lines) if line.strip()]
     quoted = set()
@@ -162,9 +162,9 @@ def _displaced(finals: list[Heading], lines: list[str], told: list[str]) -> list
 
 
 def _outermost(own: list[Heading]) -> list[Heading]:
-    """Where the instruction itself speaks of the final heading: a final heading within a result is content.
+    """Drop final headings within a result, which are content if the instruction itself speaks of the final heading.
 
-    Of final headings in a row the first is the model's, and none without a step number is if some have one.
+    Of final headings in a row, the first is the model's; if some have a step number, those without one are not.
     """
     numbered = any(heading.kind == "final" and heading.step for heading in own)
     kept: list[Heading] = []

@@ -87,7 +87,7 @@ class Page:
         self.fences = self._closed_fences() if self.marks and ("```" in text or "~~~" in text) else []
 
     def _closed_fences(self) -> list[int]:
-        """Where fenced code begins and ends, in turn: positions in the text. A fence that never closes is none."""
+        """Find where fenced code begins and ends, in turn, as positions in the text, leaving out what never closes."""
         lines = self.text.split("\n")
         starts = [0, *accumulate(len(line) + 1 for line in lines)]
         for mark in self.marks:  # a fence that is glued to a mark stands on a line of its own
@@ -105,11 +105,11 @@ class Page:
         return edges
 
     def fenced(self, mark: Mark) -> bool:
-        """Whether a mark stands in a fenced block of code."""
+        """Tell whether a mark stands in a fenced block of code."""
         return bisect_right(self.fences, mark.start) % 2 == 1
 
     def line_around(self, mark: Mark) -> tuple[str, str]:
-        """What stands before and behind a mark on its line."""
+        """Return what stands before and behind a mark on its line, at most _WINDOW characters of each."""
         before = self.text[max(0, mark.start - _WINDOW) : mark.start].rpartition("\n")[2]
         return before, self.text[mark.end : mark.end + _WINDOW].partition("\n")[0]
 
@@ -122,27 +122,27 @@ class Page:
         return any(before.rfind(left) > before.rfind(right) and right in after for left, right in _BRACKETS.items())
 
     def spoken(self, mark: Mark) -> bool:
-        """Whether a sentence runs into a mark or goes on behind it, so that it is only spoken of.
+        """Tell whether a sentence runs into a mark or goes on behind it, so that the text only speaks of the mark.
 
         Real ones are glued to what precedes them, begin a line, or follow a finished sentence.
         """
         return _runs_in(self.line_around(mark)[0]) or self.goes_on(mark)
 
     def goes_on(self, mark: Mark) -> bool:
-        """Whether a sentence goes on behind a mark."""
+        """Tell whether a sentence goes on behind a mark."""
         return bool(_GOES_ON.match(self.line_around(mark)[1]))
 
     def named(self, mark: Mark) -> bool:
-        """Whether an opening mark at the beginning of a text is named there: "<think> tags are …"."""
+        """Tell whether an opening mark at the beginning of a text is named there: "<think> tags are …"."""
         return bool(_NAMED.match(self.line_around(mark)[1]))
 
     def shown(self, mark: Mark) -> bool:
-        """Whether a mark begins its line below a line that ends with a colon: an example follows."""
+        """Tell whether a mark begins its line below a line that ends with a colon: an example follows."""
         above = self.text[max(0, mark.start - _WINDOW) : mark.start].rstrip(" \t")
         return above.endswith("\n") and above.rstrip().endswith((":", "："))
 
     def said_last(self, mark: Mark) -> bool:
-        """Whether a mark that ends a text is the last word of its sentence: "The token is </s>"."""
+        """Tell whether a mark that ends a text is the last word of its sentence: "The token is </s>"."""
         before, _ = self.line_around(mark)
         return bool(_BULLET.match(before) or _LEADS_TO.search(before))
 

@@ -10,7 +10,7 @@ _METHOD_LABEL = re.compile(r"[>\s]*+" + _METHOD_NAME + r"[#*_\s\]\"']*+(?:[:：]
 
 
 def read_method(reply: str) -> str | None:
-    """The text of the last block labelled "Optimized Method" in a reply, or None where nothing is labelled.
+    """Read the text of the last block labelled "Optimized Method" in a reply; None where there is none.
 
     The label stands in the fence's info text, or on a line before a fence or (as a heading) before plain text.
     Fences inside the method belong to it: the block ends at the last fence that can close it.
@@ -37,7 +37,7 @@ def _text_under_label(lines: list[str]) -> str:
 
 
 def _block_text(lines: list[str]) -> str:
-    """The text of the block that the first line opens, up to the last fence that can be its closing one."""
+    """Return the text of the block that the first line opens, up to the last fence that can be its closing one."""
     opening = fence_in(lines[0])
     assert opening
     end, depth = None, 0

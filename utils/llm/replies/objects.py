@@ -25,10 +25,10 @@ class Found(NamedTuple):
 
 
 def json_objects(reply: str) -> list[dict[str, Any]]:
-    """The outermost JSON objects of a reply, in order: fenced or not, whatever stands around or between them.
+    """Return the outermost JSON objects of a reply, in order: fenced or not, whatever stands around or between them.
 
-    An object that cannot be read, or is cut off, is replaced by those inside it. One `json` fence, if there is one
-    with objects behind it, hides what stands before it.
+    An object that cannot be read, or is cut off, is replaced by those inside it. The last `json` fence, if there are
+    objects behind it, hides what stands before it.
     """
     fences = list(_JSON_FENCE.finditer(reply))
     fenced = [found.value for found in objects_in(reply[fences[-1].end() :])] if fences else []
@@ -36,7 +36,10 @@ def json_objects(reply: str) -> list[dict[str, Any]]:
 
 
 def objects_in(text: str, depth: int = 2, at: int = 0) -> Iterator[Found]:
-    """The same with no regard to fences; `at` is added to where they stand."""
+    """Yield the outermost JSON objects of a text, without regard to fences; `at` is added to where they stand.
+
+    Objects inside one that cannot be read are looked for down to `depth` levels.
+    """
     for start, end in _object_spans(text):
         value = _parse(text[start:end])
         if isinstance(value, dict):
@@ -46,7 +49,7 @@ def objects_in(text: str, depth: int = 2, at: int = 0) -> Iterator[Found]:
 
 
 def outside(text: str, found: Iterable[Found]) -> str:
-    """What is left of a text without the objects in it."""
+    """Return what is left of a text without the objects found in it."""
     pieces, position = [], 0
     for _, start, end in found:
         pieces.append(text[position:start])
@@ -55,7 +58,7 @@ def outside(text: str, found: Iterable[Found]) -> str:
 
 
 def _object_spans(text: str) -> list[tuple[int, int]]:
-    """Balanced {…} that stand in no other balanced one; braces in strings do not count."""
+    """Find the spans of balanced {…} that stand in no other balanced one; braces in strings do not count."""
     opened: list[int] = []
     spans: list[tuple[int, int]] = []
     position = text.find("{")
@@ -74,7 +77,7 @@ def _object_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _parse(text: str) -> Any:
-    """JSON, if need be after repairing single quotes, trailing commas and Python's names; None if it is none."""
+    """Parse JSON, if need be after repairing single quotes, trailing commas and Python's names; None if it is none."""
     for repair in (False, True):
         try:
             repaired = _REPAIRABLE.sub(_repaired, text) if repair else text
@@ -85,7 +88,7 @@ def _parse(text: str) -> Any:
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; ValueError where it says two things under one name, of which a reader would see the last alone."""
+    """Build an object. Raises ValueError where a name has two different values, as only the last would be seen."""
     read: dict[str, Any] = {}
     for name, value in pairs:
         if read.setdefault(name, value) != value:

@@ -60,7 +60,7 @@ _LEAD_IN = re.compile(
 
 
 def read_rewrite(reply: str, instruction: str) -> str | None:
-    """The evolved instruction in a reply to `instruction`, or None where the reply breaks the format.
+    """Read the evolved instruction in a reply to `instruction`; None where the reply breaks the format.
 
     The result stands after the last heading "#Finally Rewritten Instruction#" (Auto Evol-Instruct, arXiv 2406.00770)
     that the model wrote itself, and ends where a new heading or a remark on the rewrite begins. Where that is empty,
@@ -74,7 +74,7 @@ def read_rewrite(reply: str, instruction: str) -> str | None:
 
 
 def _results(lines: list[str], headings: list[Heading], instruction: str) -> list[list[str]]:
-    """The lines under each final heading; a bare "Rewritten Instruction" right under an empty one stands in for it."""
+    """Collect the lines under each final heading; a bare "Rewritten Instruction" after an empty one replaces it."""
     results = []
     awaited = False
     ends = [following.line for following in headings[1:]] + [len(lines)]
@@ -103,7 +103,7 @@ def _until_next_step(body: list[str], step: int | None, instruction: str) -> lis
 
 
 def _polished(body: list[str], instruction: str) -> str:
-    """The result itself: without remarks after it, and without quotes, fences or bold around it."""
+    """Return the result itself: without remarks after it, and without quotes, fences or bold around it."""
     doubled = heading_in(0, body[0])
     if doubled and doubled.kind == "final" and not _FINAL_TITLE.search(instruction):
         body = [doubled.rest, *body[1:]]
@@ -160,7 +160,7 @@ def _without_remarks(body: list[str], instruction: str) -> list[str]:
 
 
 def _remark(line: str) -> str | None:
-    """What marks this line as the beginning of a remark on the rewrite: its label, or all of it."""
+    """Return what marks a line as the beginning of a remark on the rewrite: its label, or all of it; else None."""
     head = line[:HEADING_LIMIT]
     if label := _LABEL.match(head):
         marks, name = label["marks"], label["label"].casefold()

@@ -9,17 +9,18 @@ _FENCE = re.compile(r"[ \t>]*+(?P<mark>`{3,}+|~{3,}+)[ \t]*+(?P<info>[^`]*+)$")
 
 
 def fence_in(line: str) -> tuple[str, str] | None:
-    """The mark and the info text of a fence line."""
+    """Return the mark and the info text of a fence line; None for any other line."""
     found = _FENCE.match(line)
     return (found["mark"], found["info"].strip()) if found else None
 
 
 def closes(fence: tuple[str, str], mark: str) -> bool:
+    """Tell whether a fence line (its mark, its info text) can close the block that `mark` has opened."""
     return not fence[1] and fence[0].startswith(mark)
 
 
 def fence_blocks(lines: list[str]) -> list[tuple[int, int | None]]:
-    """Fenced blocks as line numbers (opening, closing); closing is None for one that never closes."""
+    """Find fenced blocks, as line numbers (opening, closing); closing is None for one that never closes."""
     opened: list[tuple[int, str]] = []
     blocks: list[tuple[int, int | None]] = []
     for number, line in enumerate(lines):
@@ -49,7 +50,7 @@ PLACEHOLDER = re.compile(
 
 
 def fenced_lines(lines: list[str]) -> list[bool]:
-    """For each line, whether it stands inside a fenced block that closes."""
+    """Tell of each line whether it stands inside a fenced block that closes."""
     change = [0] * (len(lines) + 1)
     for opening, closing in fence_blocks(lines):
         if closing is not None:
@@ -94,7 +95,7 @@ def peel_quotes(text: str) -> str:
 
 
 def _is_one_quotation(inner: str, mark: str, closing: str) -> bool:
-    """Whether the outer marks belong together: `"A" and "B"` begins and ends with quotes, too."""
+    """Tell whether the outer marks belong together: `"A" and "B"` begins and ends with quotes, too."""
     if mark != closing:
         closed = inner.find(closing)
         return closed < 0 or 0 <= inner.find(mark) < closed

@@ -20,7 +20,7 @@ _OWN_TURN = re.compile(r"assistant|model|chatbot", re.I)
 
 
 def split_thoughts(content: str) -> tuple[str, str | None]:
-    """The answer in a reply without thoughts, stray tokens and invented turns, and the thoughts (None without any).
+    """Split a reply into the answer, without stray tokens and invented turns, and the thoughts (None without any).
 
     A text without marks comes back as it is; where the thoughts never end, the answer is "".
     """
@@ -68,7 +68,10 @@ def _split_once(text: str) -> tuple[str, list[str]]:
 
 
 def _first_block(page: Page, number: int, position: int) -> _Block | None:
-    """The block that opens the text from `position` on; a stray mark or the header of the model's turn is empty."""
+    """Return the block that opens the text at `position`, where mark `number` is the next; None where none does.
+
+    A stray mark, or the header of the model's turn, is a block without thoughts.
+    """
     if number == len(page.marks):
         return None
     mark = page.marks[number]
@@ -83,7 +86,10 @@ def _first_block(page: Page, number: int, position: int) -> _Block | None:
 
 
 def _opened_block(page: Page, number: int) -> _Block | None:
-    """The block that a mark opens, up to the mark that closes it or to the end; None where it only names the mark."""
+    """Return the block that a mark opens, up to the mark that closes it or to the end of the text.
+
+    None where the text only names the mark, or where nothing closes a form that is not `endless`.
+    """
     mark = page.marks[number]
     closing = _closing(page, number)
     if page.named(mark) and (closing is None or page.spoken(closing)):
@@ -95,7 +101,7 @@ def _opened_block(page: Page, number: int) -> _Block | None:
 
 
 def _closing(page: Page, number: int) -> Mark | None:
-    """The mark that closes what mark `number` opens: one in code only where there is no other."""
+    """Find the mark that closes what mark `number` opens: one in code only where there is no other."""
     for fenced in (False, True) if page.fences else (False,):
         search = (page.marks[number].form, fenced)
         if search not in page.in_vain:
@@ -106,7 +112,7 @@ def _closing(page: Page, number: int) -> Mark | None:
 
 
 def _closing_of(page: Page, number: int, fenced: bool) -> Mark | None:
-    """The mark that closes what mark `number` opens; of blocks that are nested wrongly, the last one that fits."""
+    """Find the mark that closes what mark `number` opens; of blocks that are nested wrongly, the last one that fits."""
     form, depth, last = page.marks[number].form, 1, None
     assert form
     for index in range(number + 1, len(page.marks)):
@@ -125,7 +131,7 @@ def _closing_of(page: Page, number: int, fenced: bool) -> Mark | None:
 
 
 def _unopened_block(page: Page, number: int, position: int) -> _Block | None:
-    """All that precedes a closing mark, or the mark of an answer, that nothing opens."""
+    """Return the block of all that precedes a closing mark, or the mark of an answer, that nothing opens; else None."""
     opened: set[Form | None] = set()
     ended: Mark | None = None
     for index in range(number, len(page.marks)):
@@ -144,19 +150,19 @@ def _unopened_block(page: Page, number: int, position: int) -> _Block | None:
 
 
 def _leads_to_answer(page: Page, number: int) -> bool:
-    """Whether the mark of an answer follows at once, as in harmony, where a turn's end closes thoughts."""
+    """Tell whether the mark of an answer follows at once, as in harmony, where a turn's end closes thoughts."""
     following = page.marks[number + 1 : number + 2]
     return bool(following) and following[0].kind == "answer" and not _behind(page, number).strip()
 
 
 def _behind(page: Page, number: int) -> str:
-    """What stands between a mark and the next one, or the end of the text."""
+    """Return what stands between a mark and the next one, or the end of the text."""
     following = page.marks[number + 1 : number + 2]
     return page.text[page.marks[number].end : following[0].start if following else len(page.text)]
 
 
 def _answer(page: Page, number: int, position: int, forms: set[Form | None]) -> tuple[list[str], list[str]]:
-    """The pieces of the answer from `position` on, up to where the turn ends, and the thoughts between them."""
+    """Return the pieces of the answer from `position` on, up to where the turn ends, and the thoughts between them."""
     pieces: list[str] = []
     found: list[str] = []
     showing = False  # the text itself has shown how a turn begins: what ends it is shown, too
@@ -179,7 +185,7 @@ def _answer(page: Page, number: int, position: int, forms: set[Form | None]) -> 
 
 
 def _ends(page: Page, number: int) -> bool:
-    """Whether the answer ends at this mark: nothing or another turn follows it, or it is no part of a sentence."""
+    """Tell whether the answer ends at this mark: no sentence goes on over it or, where no text follows, ends in it."""
     mark, following = page.marks[number], page.marks[number + 1 : number + 2]
     if page.shown(mark) or (page.text.startswith("</s>", mark.start) and _strikes(page.text, mark.start)):
         return False
@@ -188,6 +194,6 @@ def _ends(page: Page, number: int) -> bool:
 
 
 def _strikes(text: str, position: int) -> bool:
-    """Whether HTML's <s> is open at a position: then </s> closes it, and is no token."""
+    """Tell whether HTML's <s> is open at a position: then </s> closes it, and is no token."""
     line = text[max(0, position - 400) : position]
     return line.rfind("<s>") > line.rfind("</s>")
