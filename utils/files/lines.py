@@ -9,7 +9,7 @@ LONGEST = 1 << 26  # characters, or bytes, of one line: far beyond any text, and
 
 
 def lines_of(file: IO[AnyStr], name: str) -> Iterator[AnyStr]:
-    """The lines of a file of that name, as iterating over it gives them. Raises DataError for one that is too long."""
+    """Yield the lines of an open file, called `name` in messages. Raises DataError for a line that is too long."""
     number = 1
     while line := file.readline(LONGEST + 1):
         if len(line) > LONGEST:
@@ -19,5 +19,5 @@ def lines_of(file: IO[AnyStr], name: str) -> Iterator[AnyStr]:
 
 
 def too_long(what: str) -> DataError:
-    """What is to be said of a piece of a file that is longer than `LONGEST`."""
+    """Return the error for a part of a file, described by `what`, that is longer than `LONGEST`."""
     return DataError(f"{what} is longer than {LONGEST >> 20} million characters: take it out, or write shorter rows")

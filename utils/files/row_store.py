@@ -39,7 +39,7 @@ class RowStore:
             self._db.execute("CREATE TABLE rows (key INTEGER PRIMARY KEY, value TEXT NOT NULL)")
 
     def put(self, key: int, value: Stored) -> None:
-        """Store one value; a value of the same key is replaced."""
+        """Store one value, replacing that of the same key."""
         self.put_many([(key, value)])
 
     def put_many(self, rows: Iterable[tuple[int, Stored]]) -> None:
@@ -56,7 +56,7 @@ class RowStore:
                     self._db.execute("COMMIT")
 
     def get(self, key: int) -> Any:
-        """The value of `key`; raises KeyError if there is none."""
+        """Return the value of `key`. Raises KeyError if there is none."""
         with self._errors_wrapped():
             row = self._db.execute("SELECT value FROM rows WHERE key = ?", (key,)).fetchone()
         if row is None:
@@ -64,7 +64,7 @@ class RowStore:
         return json.loads(row[0])
 
     def items(self) -> Iterator[tuple[int, Any]]:
-        """All keys and values in key order.
+        """Yield all keys and values in key order.
 
         No cursor stays open between pages, so rows may be put meanwhile: those beyond the present
         page will be seen.
@@ -108,7 +108,7 @@ def _unusable(path: Path, exc: Exception) -> DataError:
 
 
 def _dump(value: Stored) -> str:
-    """JSON with its characters as they are, unless one is half a surrogate pair, which UTF-8 cannot hold."""
+    """Return `value` as JSON, escaped to ASCII only if it holds half a surrogate pair, which UTF-8 cannot encode."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()

@@ -21,7 +21,7 @@ HUB_SCHEME = "hf"
 
 
 def file_system(url: str) -> "tuple[FileSystem, str]":
-    """The file system of a URL, and the path in it. Raises DataError where the scheme is unknown or nobody answers."""
+    """Return the file system that a URL names, and the path inside it. Raises DataError where it cannot be opened."""
     import pyarrow.fs as pafs
 
     try:
@@ -39,7 +39,7 @@ def file_system(url: str) -> "tuple[FileSystem, str]":
 
 
 def brief(exc: BaseException, secrets: Iterable[str | None] = ()) -> str:
-    """Kind and first words of a foreign error, on one line, without any of `secrets`."""
+    """Return the kind and first words of a foreign error: one line of at most 160 characters, `secrets` masked."""
     text = " ".join(f"{type(exc).__name__}: {exc}".split())
     for secret in secrets:
         text = text.replace(secret, "***") if secret else text
@@ -50,19 +50,19 @@ class Store(Protocol):
     """Files by their names, which are relative paths. Raises DataError where the place fails."""
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file; None where there is none."""
+        """Return the content of a file; None where there is none."""
         ...
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, which appears as a whole, in the place of a former one."""
+        """Write a file, replacing one of the same name; it appears as a whole or not at all."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """The names of all files below a folder, in order; none where there is no such folder."""
+        """Return the names, relative to the store, of all files below a folder, sorted; none if it is not there."""
         ...
 
     def delete(self, names: Iterable[str]) -> None:
-        """Remove files; those that are gone already do not count."""
+        """Delete files; those that do not exist are passed over."""
         ...
 
 
@@ -162,5 +162,5 @@ class ObjectStore:
 
 
 def store_of(root: str) -> Store:
-    """The files below a folder or a URL."""
+    """Return the store of the files below `root`: an object store for a URL, else a local folder."""
     return ObjectStore(root) if is_url(root) else LocalFolder(Path(root))

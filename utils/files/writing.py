@@ -24,16 +24,17 @@ Columns = dict[str, Any]
 
 
 def temporary_of(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
+    """Return the path beside `path` at which its content is written before it takes its place."""
     return path.with_name(f".{path.name}.tmp")
 
 
 @contextmanager
 def replacing(path: Path, through_link: bool = False) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place if all goes well, and leaves nothing if not.
+    """Yield the path of an empty temporary file beside `path`; afterwards rename it to `path`, or delete it on failure.
 
-    It is new: a link or a pipe of its name is removed. A link at `path` itself is replaced, or, `through_link`, what
-    it leads to. Raises DataError where it cannot be written (no space, no permission); the old file is then intact.
+    A link or a pipe at the temporary path is removed first. If `path` itself is a link, the link is replaced; with
+    `through_link`, the file that it leads to. Raises DataError where writing fails (no space, no permission); the old
+    file is then intact.
     """
     target = Path(os.path.realpath(path)) if through_link else path
     temporary = temporary_of(target)
@@ -57,7 +58,7 @@ def replacing(path: Path, through_link: bool = False) -> Iterator[Path]:
 def write_rows(
     path: Path, rows: Iterable[dict[str, Any]], columns: Columns | None = None, through_link: bool = False
 ) -> int:
-    """Stream records into `.json` (one array), `.jsonl` or `.parquet` (which needs `columns`); return how many."""
+    """Write records to `.json` (one array), `.parquet` (needs `columns`) or else JSON lines; return how many."""
     with replacing(path, through_link) as temporary:
         if path.suffix == ".parquet":
             return _write_parquet(temporary, rows, columns or {})
@@ -66,7 +67,7 @@ def write_rows(
 
 
 def write_parts(store: "Store", rows: Iterable[dict[str, Any]], columns: Columns) -> None:
-    """Stream records into a folder of Parquet files, in the place of a former one."""
+    """Replace all files of a store by Parquet files of `PART` records each, and mark them as complete by `SUCCESS`."""
     former, written, rows = store.names(""), set[str](), iter(rows)
     store.delete([SUCCESS])  # from here on until the end the folder is not complete
     while (batch := list(islice(rows, PART))) or not written:
@@ -93,7 +94,7 @@ def _write_lines(file: TextIO, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def parquet_bytes(rows: Iterable[dict[str, Any]], columns: Columns) -> bytes:
-    """Records as the content of a Parquet file."""
+    """Return the content of a Parquet file that holds the records `rows`."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -103,7 +104,7 @@ def parquet_bytes(rows: Iterable[dict[str, Any]], columns: Columns) -> bytes:
 
 
 def parquet_rows(content: bytes, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The records of what `parquet_bytes` gave, or some of their columns."""
+    """Yield the records of a Parquet file with this content, with all columns or only `columns`."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
@@ -126,7 +127,7 @@ def _write_parquet(sink: "Path | pa.BufferOutputStream", rows: Iterable[dict[str
 
 
 def arrow_type(holds: Any) -> "pa.DataType":
-    """The type of Arrow's for what columns hold, as Columns has it."""
+    """Return Arrow's type for what a column holds, written as a value of `Columns`."""
     import pyarrow as pa
 
     if isinstance(holds, dict):
@@ -150,5 +151,5 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def dumps(value: Any) -> str:
-    """JSON on one line, its characters as they are."""
+    """Return `value` as JSON on one line, with characters beyond ASCII as they are."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""How a long computation goes through its items: an argument, so that it can be shown and stopped, or neither."""
+"""How a long computation goes through its items: by a function it is given, which may show progress, or stop it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -13,5 +13,5 @@ class Each(Protocol):
 
 
 def in_silence(title: str, items: Iterable[T], total: int) -> Iterator[T]:
-    """The items, and nothing else."""
+    """Return an iterator over `items` that shows nothing."""
     return iter(items)

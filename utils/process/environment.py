@@ -16,9 +16,9 @@ REMEDY = "write it anew as UTF-8, lines of NAME=value, or move it away"
 
 
 def load_environment(also: Collection[str] = (), path: Path = Path(".env")) -> None:
-    """Set the keys and tokens of a file, and the variables `also` named, that are not set or empty so far.
+    """Set environment variables from a file: keys, tokens and those named in `also`, unless they have a value already.
 
-    Without such a file nothing is done. Raises ConfigError for one that cannot be read.
+    Does nothing where there is no such file. Raises ConfigError for one that cannot be read.
     """
     for name, value in dotenv_values(stream=io.StringIO(_content(path)), interpolate=False).items():
         settable = SETTABLE.fullmatch(name) or name in also

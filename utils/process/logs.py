@@ -26,12 +26,12 @@ class _ThroughBar(logging.StreamHandler[TextIO]):
 
 
 def set_up_logging(level: str, as_json: bool = False) -> None:
-    """Our own log lines from `level` on stderr, as text or as JSON; libraries speak from warning on."""
+    """Show our own log lines on stderr from `level` up, as text or JSON; those of libraries from warnings up."""
     handler = _ThroughBar(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     handler.setLevel(level.upper())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.captureWarnings(True)  # what Python modules warn of is a line like others
+    logging.captureWarnings(True)  # warnings of Python modules become log lines
     logging.raiseExceptions = False  # a line that a full disk does not take is no reason for a traceback
     # run.log holds everything, so the loggers let it through; what is shown is the handler's choice.
     for name in ("auto-evol", "utils", "analyzer", "optimizer", "generator", "evolver"):
@@ -39,9 +39,9 @@ def set_up_logging(level: str, as_json: bool = False) -> None:
 
 
 def log_to_file(path: Path) -> logging.Handler:
-    """Add `run.log`; remove the handler when the run folder closes.
+    """Write all log lines to a file too; return the handler, to be removed when the run folder closes.
 
-    Raises DataError where it cannot be written.
+    Raises DataError where the file cannot be opened.
     """
     try:
         handler = _RunLog(path, encoding="utf-8")
@@ -87,7 +87,7 @@ class JsonLines(logging.Formatter):
 
 
 def complain(message: str) -> None:
-    """Say why the command ends, as the last line of stderr: `error: …`, or a JSON object where lines are JSON."""
+    """Print why the command ends as the last line of stderr: `error: …`, or a JSON object where log lines are JSON."""
     if writes_json():
         line = JsonLines().format(logging.LogRecord("auto-evol", logging.ERROR, "", 0, message, None, None))
     else:
@@ -97,5 +97,5 @@ def complain(message: str) -> None:
 
 
 def writes_json() -> bool:
-    """Whether `set_up_logging` was told that lines on stderr are JSON."""
+    """Tell whether log lines on stderr are JSON, as `set_up_logging` was told."""
     return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)

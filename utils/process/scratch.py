@@ -10,12 +10,12 @@ from pathlib import Path
 
 from utils.errors import DataError
 
-PREFIX = "auto-evol-scratch-"  # not that of older versions, which lock theirs not
+PREFIX = "auto-evol-scratch-"  # not the prefix of older versions, which do not lock their folders
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for temporary files, locked while it is in use. Raises DataError where none can be made."""
+    """Yield a folder for temporary files, locked while in use, then deleted. Raises DataError if none can be made."""
     try:
         new = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}"))
         folder = new.with_name(new.name.removeprefix("new-"))
@@ -33,7 +33,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def remove_stale(place: Path) -> None:
-    """Remove scratch folders of ours that no process holds."""
+    """Remove this user's scratch folders in `place` that no process has locked."""
     for folder in place.glob(f"{PREFIX}*"):
         with suppress(OSError):  # gone meanwhile, or somebody else's
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -1,8 +1,8 @@
 """Signals that end a run: the first in good order, a second at once, whatever the program is busy with.
 
 The first one cancels the task of the run, raises Interrupted between two items of a long computation (`heed`), and
-KeyboardInterrupt where nothing has been asked yet. For the second a thread waits, as the handlers of Python have to
-wait for the end of a call into C. Nothing is torn by that: files appear as a whole, the journal commits each answer.
+KeyboardInterrupt where no task is running. A thread waits for the second one, as a signal handler of Python cannot run
+before a call into C has ended. Nothing is torn by that: files appear as a whole, the journal commits each answer.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from utils.errors import Interrupted
 
 T = TypeVar("T")
 STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-ONCE = {signal.SIGHUP}  # a terminal that is closed tells some programs twice that it hangs up
+ONCE = {signal.SIGHUP}  # closing a terminal sends this signal twice to some programs
 
 _current: ContextVar["Stop | None"] = ContextVar("stop", default=None)
 
 
 class Stop:
-    """What the signals of this process do while it is entered. Use it in the main thread."""
+    """Handles the signals of this process while it is entered as a context manager. Use it in the main thread."""
 
     def __init__(self) -> None:
         self.began = False
@@ -63,13 +63,13 @@ class Stop:
             self._task.cancel()
 
     def heed(self) -> None:
-        """Raises Interrupted if a signal has come that nobody has heard yet."""
+        """Raise Interrupted if a signal has come that has not stopped anything yet."""
         if self._asked and not self._heard:
             self._heard = True
             raise Interrupted("interrupted")
 
     async def stoppable(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work`, the task that a signal cancels. Raises Interrupted where one has."""
+        """Run `work` as the task that a signal cancels; return its result. Raises Interrupted if it was cancelled."""
         self.began = True
         task = asyncio.ensure_future(work)
         self._task, self._loop = task, asyncio.get_running_loop()
@@ -82,13 +82,13 @@ class Stop:
 
 
 def heed_signals() -> None:
-    """Raises Interrupted in the middle of a long computation if a signal has come meanwhile."""
+    """Raise Interrupted in the middle of a long computation if a signal has come meanwhile."""
     if stop := _current.get():
         stop.heed()
 
 
 def _end_at_second(reading: int) -> None:
-    """Read what Python writes for each signal, its number, until the other end is closed."""
+    """Read the signal numbers that Python writes to the pipe until it is closed; end the process at a second one."""
     seen: set[int] = set()
     while numbers := os.read(reading, 64):
         for number in filter(STOPPING.__contains__, numbers):
@@ -97,7 +97,7 @@ def _end_at_second(reading: int) -> None:
 
 
 def _end_if_second(number: int, seen: set[int]) -> None:
-    """End the process unless this is the first signal, or the same hang-up again; take it down in `seen`."""
+    """End the process if `seen` holds a signal already (a repeated hang-up does not count); else add this one to it."""
     if seen and seen | {number} != ONCE:
         os._exit(Interrupted.exit_code)
     seen.add(number)

@@ -9,7 +9,7 @@ from utils.redaction import printable
 
 
 def complete_streams() -> None:
-    """Put nothing in the place of a standard stream that is closed (`2>&-`), so that no file takes its number."""
+    """Open the null device as each standard stream that is closed (`2>&-`), so that no file takes its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -20,9 +20,9 @@ def complete_streams() -> None:
 
 
 def say(text: str) -> None:
-    """Print to stdout. A path may hold what its encoding lacks, a reader have enough (`| head`), a disk be full.
+    """Print a text to stdout, escaping what its encoding lacks. A reader that has had enough (`| head`) is no error.
 
-    Raises DataError for the full disk.
+    Raises DataError where writing fails otherwise, as on a full disk.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -37,7 +37,10 @@ def say(text: str) -> None:
 
 
 def flush_streams() -> None:
-    """What could not be written would fail once more, and change the exit code, when Python flushes at its end."""
+    """Flush stdout and stderr, and discard what cannot be written.
+
+    It would fail once more, and change the exit code, when Python flushes at its end.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

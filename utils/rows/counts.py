@@ -24,7 +24,7 @@ class RowCounts:
 
     @staticmethod
     def of(records: Iterable[StoredRow]) -> "RowCounts":
-        """Count records, those of one seed one behind the other."""
+        """Count stored rows, among which those of one seed stand next to each other."""
         counts, last_id = RowCounts(), None
         for kind, record in records:
             counts.rows[kind, record.get("reason", ""), record["generation"]] += 1
@@ -35,7 +35,7 @@ class RowCounts:
         return counts
 
     def by_reason(self, kind: str) -> Counter[str]:
-        """Rows of a kind, by reason."""
+        """Count the rows of a kind by reason."""
         counts: Counter[str] = Counter()
         for (of_kind, reason, _), count in self.rows.items():
             if of_kind == kind:
@@ -43,7 +43,7 @@ class RowCounts:
         return counts
 
     def by_generation(self) -> dict[int, Counter[str]]:
-        """Rows of each generation, by kind."""
+        """Count the rows of each generation by kind."""
         counts: dict[int, Counter[str]] = {}
         for (kind, _, generation), count in self.rows.items():
             counts.setdefault(generation, Counter())[kind] += count
@@ -64,6 +64,6 @@ class Finished:
 
     @staticmethod
     def on(rows: RowStore) -> "Finished":
-        """All rows are on a row store."""
+        """Count the rows of a row store that holds all rows of a run."""
         counts = RowCounts.of(row for _, row in stored_rows(rows))
         return Finished(counts, rows, partial(evolved_records, rows), partial(rejected_records, rows))

@@ -32,7 +32,7 @@ class StoredRow(NamedTuple):
 
     @staticmethod
     def rejected(reject: Reject) -> "StoredRow":
-        """A row that is not in the result."""
+        """Make the stored row of a reject."""
         return StoredRow(reject.outcome, asdict(reject))
 
 
@@ -40,50 +40,50 @@ KeyedRows = list[tuple[int, StoredRow]]  # by `RunConfig.row_key`
 
 
 def stored_row(outcome: RowOutcome, model: str) -> StoredRow:
-    """What became of a row; `model` is the name of the LLM that evolved and answered it."""
+    """Return the stored row of an outcome: a result record or a reject; `model` evolved the row and answered it."""
     if outcome.verdict.passed:
         return StoredRow("evolved", asdict(evolved_row(outcome, model)))
     return StoredRow.rejected(reject(outcome))
 
 
 def keyed_rows(outcomes: Iterable[RowOutcome], config: RunConfig, model: str) -> KeyedRows:
-    """What became of rows, by key."""
+    """Return the stored rows of outcomes, each with its key."""
     return [(config.row_key(o.seed.id, o.generation), stored_row(o, model)) for o in outcomes]
 
 
 def set_aside_rows(rows: Iterable[SetAside], config: RunConfig) -> Iterator[tuple[int, StoredRow]]:
-    """Rows of the data set that are no seeds, by key."""
+    """Yield the stored rows of rows of the data set that are no seeds, each with its key."""
     return ((config.row_key(row.id, 1), set_aside_row(row)) for row in rows)
 
 
 def set_aside_row(row: SetAside) -> StoredRow:
-    """A row of the data set that is no seed: empty, a duplicate, not a text."""
+    """Return the stored row of a row of the data set that is no seed: empty, a duplicate, not a text."""
     return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0))
 
 
 def near_duplicate_row(record: dict[str, Any]) -> StoredRow:
-    """An evolved row that turned out to nearly repeat another one's instruction."""
+    """Return the stored row of an evolved row, given by its record, that nearly repeats another row's instruction."""
     texts = (record["seed_instruction"], record["instruction"], record["response"], None)
     return StoredRow.rejected(Reject(record["id"], *texts, "near_copy", "eliminated", record["generation"], 1))
 
 
 def crashed_row(seed: SeedInstruction, attempts: int) -> StoredRow:
-    """A row whose group has taken its process down, or blocked it, so many times."""
+    """Return the stored row of a seed whose group of rows crashed or blocked its process `attempts` times."""
     return StoredRow.rejected(Reject(seed.id, seed.text, None, None, None, "crashed", "eliminated", 0, attempts))
 
 
 def stored_rows(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
-    """All rows of a store by key, in row order."""
+    """Yield all rows of a store with their keys, in the order of keys."""
     return ((key, StoredRow(*value)) for key, value in rows.items())
 
 
 def evolved_records(rows: RowStore) -> Iterator[dict[str, Any]]:
-    """What the result file holds, in seed order."""
+    """Yield the records of the result file, in seed order."""
     return (row.record for _, row in stored_rows(rows) if row.outcome == "evolved")
 
 
 def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Iterator[dict[str, Any]]:
-    """Records of the result with just these columns, so that none stands there that no row has a use for."""
+    """Yield records of the result with just `columns`: a column that no row has a use for is left out."""
     kept = columns.get("extra")
     for record in records:
         row = {name: record[name] for name in columns}
@@ -91,7 +91,7 @@ def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Itera
 
 
 def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
-    """The kept values of a row, one for each of `columns`; in a column of texts, others are written as JSON."""
+    """Return a row's kept values, one for each of `columns`, or None; in a column of texts, other values as JSON."""
     values = {name: extra.get(name) for name in columns}
     return {
         name: value if value is None or isinstance(value, str) or columns[name] is not str else dumps(value)
@@ -100,17 +100,17 @@ def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
 
 
 def rejected_records(rows: RowStore) -> Iterator[dict[str, Any]]:
-    """What `rejects.jsonl` holds, in seed order."""
+    """Yield the records of `rejects.jsonl`, in seed order."""
     return (row.record for _, row in stored_rows(rows) if row.outcome != "evolved")
 
 
 def generation_of(outcome: RowOutcome) -> int:
-    """The round that a row is of: its own number in a pool, else the rounds that its trajectory went through."""
+    """Return the round that a row is of: its own where every generation is a row, else its number of stages."""
     return len(outcome.trajectory.stages) if outcome.generation is None else outcome.generation
 
 
 def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
-    """The record of a row that passed."""
+    """Return the result record of a row that passed."""
     trajectory, seed = outcome.trajectory, outcome.seed
     return EvolvedRow(
         id=seed.id,
@@ -130,7 +130,7 @@ def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
 
 
 def _labels(outcome: RowOutcome) -> list[str]:
-    """The judge's labels: `ok` for none, `unscored` where it could not judge, nothing where it was not asked."""
+    """Return the judge's labels: `ok` if it found none, `unscored` if it could not judge; empty if it was not asked."""
     if outcome.finding is None:
         return []
     if outcome.finding.labels is None:
@@ -139,7 +139,7 @@ def _labels(outcome: RowOutcome) -> list[str]:
 
 
 def reject(outcome: RowOutcome) -> Reject:
-    """The record of a row that was eliminated, or that no answer came for."""
+    """Return the reject of a row that was eliminated, or that got no answer."""
     trajectory = outcome.trajectory
     return Reject(
         id=outcome.seed.id,
@@ -155,7 +155,7 @@ def reject(outcome: RowOutcome) -> Reject:
 
 
 def method_record(candidate: Candidate, complexity: float | None) -> dict[str, Any]:
-    """One line of `methods.jsonl`."""
+    """Return one line of `methods.jsonl`; `complexity` is the method's complexity score, None where it has none."""
     score, method = candidate.score, candidate.score.method
     return {
         "method_id": method.id,

@@ -115,7 +115,7 @@ class Summary(Documented):
 def summarize(
     counts: RowCounts, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
 ) -> Summary:
-    """What became of all rows, and what was used."""
+    """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time."""
     evolved, total, usage = counts.by_reason("evolved").total(), counts.rows.total(), ledger.usage
     return Summary(
         rows_in=total,
@@ -154,7 +154,7 @@ def _method(candidate: Candidate) -> MethodSummary:
 
 
 def _answered_by(ledger: Ledger) -> Iterator[AnsweredBySummary]:
-    """By the model asked, then the most frequent first."""
+    """Yield which models answered, by the model asked for, the most frequent first."""
     for asked, counts in sorted(ledger.answered_by.items()):
         for who, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].model, item[0].fingerprint)):
             yield AnsweredBySummary(asked=asked, model=who.model, fingerprint=who.fingerprint, completions=count)
@@ -173,7 +173,7 @@ def _stage(use: CallUse) -> CallKindSummary:
 
 
 def rate_text(score: CandidateScore) -> str:
-    """A failure rate with its interval and where it comes from: `12.0 % [5.6 %, 23.8 %]: rules 1, judge 5 of 50`."""
+    """Return a failure rate with its interval and origin as text: `12.0% [5.6%, 23.8%]: rules 1, judge 5 of 50`."""
     if score.failure_rate is None:
         return f"not measured ({score.unscored} rows unscored)"
     low, high = score.interval
@@ -190,13 +190,13 @@ class Told(NamedTuple):
 
 
 def told(summary: Summary, history: Sequence[Candidate], config: RunConfig, former: str | None) -> Told:
-    """Put a run in words: its summary, and what changed against the `former` summary in its folder."""
+    """Put a run in words: its summary, and what changed against the `former` summary.json of its folder, if any."""
     texts = (as_text(summary, history, config), changes(former, summary))
     return Told("\n".join(filter(None, texts)), summary)
 
 
 def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -> str:
-    """The summary for a person, on stdout."""
+    """Return the summary as lines of text for stdout."""
     lines = [
         f"rows in       {summary.rows_in}",
         f"evolved       {summary.evolved} ({summary.retention:.1%}) -> {config.save_path}",
@@ -217,13 +217,13 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
 
 
 def changes(former: str | None, summary: Summary) -> str:
-    """What this run changed against the former one in the same folder, as lines; empty where nothing did.
+    """Return lines that say what this run changed against the former one in the same folder; empty where nothing did.
 
-    Rules, thresholds and settings can be changed and judged again for nothing: this is what then came of it.
+    Rows can be judged again by other rules, thresholds and settings at no cost: the lines show what came of that.
     """
     try:
         before = Summary.model_validate_json(former or "null")
-    except ValidationError:  # none, or one of another version: there is nothing to hold it against
+    except ValidationError:  # none, or one of another version: there is nothing to compare with
         return ""
     counts = [_counts(before), _counts(summary)]
     names = dict.fromkeys((*counts[0], *counts[1]))
@@ -242,7 +242,7 @@ def _by_reason(counts: Mapping[str, int]) -> str:
 
 
 def _rates(history: Sequence[Candidate]) -> Iterator[str]:
-    """The best method's failure rate after each step."""
+    """Yield, for each step, the failure rate of the best method so far as text."""
     best = None
     for step in sorted({candidate.step for candidate in history}):
         best = next((c for c in history if c.step == step and c.selected), best)

@@ -39,7 +39,7 @@ PAIRS = (  # a turn of the user and the answer to it in one object
     *(("input", "output"), ("user", "assistant"), ("human", "assistant"), ("human", "gpt")),
     *(("question", "answer"), ("instruction", "output"), ("instruction", "response"), ("prompt", "response")),
 )
-CALL_KEYS = ("tool_calls", "function_call", "tool_call_id")  # of a turn that calls a tool, or brings what it gave
+CALL_KEYS = ("tool_calls", "function_call", "tool_call_id")  # of a turn that calls a tool, or gives its result
 
 # What a role or a part of a turn may be besides one of a conversation: reasons to set its row aside.
 TOOL_USE, NOT_TEXT, UNKNOWN_SHAPE = "tool_use", "not_text", "unknown_shape"

@@ -12,9 +12,9 @@ SAMPLE = 1 << 16  # bytes from which an encoding is guessed
 
 
 def encoding_of(head: bytes, given: str | None) -> str:
-    """The encoding of a text that begins with `head`: a byte order mark tells it, else it is `given`, else UTF-8.
+    """Return the encoding of a text that begins with `head`: that of its byte order mark, else `given`, else UTF-8.
 
-    Raises UnicodeDecodeError where so many bytes are zero that it is UTF-16 without a mark.
+    Raises UnicodeDecodeError where, without either, so many bytes are zero that it must be UTF-16.
     """
     if given is None and not head.startswith(tuple(mark for mark, _ in BOMS)) and head.count(0) > len(head) // 4:
         raise UnicodeDecodeError("utf-8", head, 0, 1, "zero bytes")
@@ -22,18 +22,18 @@ def encoding_of(head: bytes, given: str | None) -> str:
 
 
 def head_of(stream: BinaryIO) -> bytes:
-    """The first bytes of a stream, which stay in it."""
+    """Return the first bytes of a stream, at most 64, without taking them from it."""
     head: bytes = stream.peek(64)  # type: ignore[attr-defined]  # of a buffered reader
     return head[:64]
 
 
 def decoded(stream: BinaryIO, encoding: str | None, newline: str | None = None, errors: str = "strict") -> TextIO:
-    """A stream of bytes, not yet read, as one of text."""
+    """Return a stream of bytes, not yet read, as a stream of text in the encoding that `encoding_of` tells."""
     return io.TextIOWrapper(stream, encoding_of(head_of(stream), encoding), errors, newline)
 
 
 def wrong_encoding(where: str, exc: UnicodeError, given: str | None) -> DataError:
-    """What to say of a text that is not in its encoding; where it can be guessed, what to type."""
+    """Return the error for a text, at `where`, that is not in its encoding; it names one to try if it can guess one."""
     if given:
         return DataError(f"{where} is not {given}: leave out --encoding, or give it another one")
     guess = guessed(exc.object) if isinstance(exc, UnicodeDecodeError) else None
@@ -43,7 +43,7 @@ def wrong_encoding(where: str, exc: UnicodeError, given: str | None) -> DataErro
 
 
 def guessed(data: bytes) -> str | None:
-    """The encoding that a text which is not UTF-8 is likely to be in."""
+    """Guess the encoding of a text that is not UTF-8; None where none fits."""
     sample = bytes(data[:SAMPLE])
     zeros = [sample[start::2].count(0) for start in (0, 1)]
     if max(zeros) > len(sample) // 8:

@@ -60,7 +60,7 @@ class File:
         return self.suffix in (TEXTS if self.compressed else SUFFIXES)
 
     def binary(self) -> io.BufferedReader:
-        """Its bytes, decompressed."""
+        """Open the file as a stream of its bytes, decompressed."""
         if not is_url(self.path) and not self.compressed:
             return open(self.path, "rb")
         from pyarrow.fs import LocalFileSystem
@@ -70,7 +70,7 @@ class File:
         return io.BufferedReader(stream, CHUNK)
 
     def seekable(self) -> "NativeFile":
-        """Its bytes as pyarrow reads them, from any place."""
+        """Open the file as pyarrow reads it: its bytes, from any place."""
         from pyarrow.fs import LocalFileSystem
 
         system, path = file_system(self.path) if is_url(self.path) else (LocalFileSystem(), self.path)
@@ -78,7 +78,7 @@ class File:
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Its bytes, once they are what its name says. Raises DataError for all that fails while it is open."""
+        """Yield `binary`'s stream if it holds what the name says. Raises DataError if not, or if reading fails."""
         try:
             self._check_packing()
             with self.binary() as stream:
@@ -110,7 +110,7 @@ class File:
 
 
 def looks_like(head: bytes) -> str | None:
-    """The suffix of a format that is told by a file's first bytes, None for text."""
+    """Return the suffix of the format that a file's first bytes tell; None for text, and for an unknown one."""
     return next((suffix for magic, suffix in MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -122,7 +122,7 @@ def _name(path: str) -> str:
 
 
 def files_of(source: SeedSource) -> list[File]:
-    """The files that a path, a glob or a URL means, in the order of their names. Raises DataError for none."""
+    """Return the files that a path, a glob or a URL means, sorted by name. Raises DataError where there are none."""
     data_path = source.data_path
     if is_url(data_path):
         found = _in_object_store(source)
@@ -137,7 +137,7 @@ def files_of(source: SeedSource) -> list[File]:
 
 
 def files_in(folder: str) -> list[str]:
-    """The data files in a folder and below, as paths in it, in the order of their names; the others are told."""
+    """Return the data files in and below a folder, as sorted paths relative to it; log those that are left out."""
     names = sorted(
         os.path.relpath(os.path.join(place, name), folder) for place, _, files in os.walk(folder) for name in files
     )
@@ -149,9 +149,10 @@ def files_in(folder: str) -> list[str]:
 
 
 def _in_object_store(source: SeedSource) -> list[str]:
-    """A URL is a file, a folder, or a glob; then what comes before its first wildcard is the folder looked into.
+    """Return the URLs of the files that a URL means: a file, the data files of a folder, or what a glob matches.
 
-    A question mark is no wildcard there: behind it stand options for pyarrow.
+    A glob is looked for in the folder before its first wildcard. A question mark is no wildcard here: options for
+    pyarrow follow it.
     """
     from pyarrow.fs import FileSelector, FileType
 
@@ -178,7 +179,7 @@ def _in_object_store(source: SeedSource) -> list[str]:
 
 
 def is_data(name: str) -> bool:
-    """Whether a file of a folder is meant: hidden ones, those that mark success, and descriptions are not."""
+    """Tell by its name whether a file of a folder holds rows: hidden files, success marks and descriptions do not."""
     return File(name, name).is_known and not _is_hidden(name) and PurePosixPath(name).name not in NO_DATA
 
 
@@ -187,7 +188,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _pattern(wild: str) -> re.Pattern[str]:
-    """A glob as a regular expression: `*` stays within a folder, `**/` is any number of folders."""
+    """Turn a glob into a regular expression: `*` stays within a folder, `**/` is any number of folders."""
     rules = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
     parts = re.split(r"(\*\*/|\*\*|\*|\[[^]/]+\])", wild)
     return re.compile("".join(rules.get(part) or (part if part[:1] == "[" else re.escape(part)) for part in parts))
@@ -197,9 +198,9 @@ def _pattern(wild: str) -> re.Pattern[str]:
 
 
 def without_results(paths: list[str], is_run: Callable[[str], bool]) -> list[str]:
-    """`paths` without results, their exports and what lies in run folders; those are told in one line.
+    """Return `paths` without results, their exports and files in run folders; log what is left out.
 
-    `is_run` says whether a path is that of a run folder. A result whose run folder is gone counts as anybody's file.
+    `is_run` tells whether a path is that of a run folder. A result whose run folder is gone counts as anybody's file.
     """
     ours = [path for path in paths if _of_run(path, is_run)]
     if ours:
@@ -208,7 +209,7 @@ def without_results(paths: list[str], is_run: Callable[[str], bool]) -> list[str
 
 
 def _of_run(path: str, is_run: Callable[[str], bool]) -> bool:
-    """Whether a file, or a folder that it lies in, is a run folder, or has one beside it."""
+    """Tell whether a file, or a folder that it lies in, is a run folder, or has one beside it."""
     for place in (PurePosixPath(path), *PurePosixPath(path).parents):
         stem = PurePosixPath(place.stem)
         beside = [stem, PurePosixPath(stem.stem)] if stem.suffix in SHAPES else [stem]
@@ -219,12 +220,12 @@ def _of_run(path: str, is_run: Callable[[str], bool]) -> bool:
 
 
 def is_of_run_here(path: str) -> bool:
-    """Whether a run has written a file of this machine: a result, an export, or what lies in a run folder."""
+    """Tell whether a run has written a file of this machine: a result, an export, or what lies in a run folder."""
     return _of_run(os.path.abspath(path), is_run_here)
 
 
 def is_run_here(path: str) -> bool:
-    """Whether a path of this machine is that of a run folder."""
+    """Tell whether a path of this machine is that of a run folder: it holds a configuration or a journal."""
     return any(Path(path, name).is_file() for name in ("config.json", "journal.sqlite"))
 
 
@@ -237,9 +238,9 @@ def _some(paths: Iterable[str]) -> str:
 
 
 def in_splits(files: Iterable[tuple[str, File]]) -> Splits:
-    """Files by split, which a word in their name or else in that of a folder tells; without any all are for training.
+    """Group files by the split that a word in their name, or else in a folder's, tells; if none does, all are `train`.
 
-    Takes names, relative to the data set, and files.
+    `files` are pairs of a name, relative to the data set, and a file. If only some tell a split, the rest is left out.
     """
     splits: dict[str, list[File]] = {split: [] for split in ("", *SPLITS)}
     for name, file in files:
@@ -252,7 +253,7 @@ def in_splits(files: Iterable[tuple[str, File]]) -> Splits:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a path tells, its last part first."""
+    """Return the split that a path tells, its last part looked at first; None where it tells none."""
     for part in reversed(PurePosixPath(name).parts):
         words = re.split(r"[^a-z]+", part.lower())
         if found := next((split for split, said in SPLITS.items() if any(word in said for word in words)), None):

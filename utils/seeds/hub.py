@@ -33,7 +33,10 @@ DESCRIBED = re.compile(r"\A---\s.*?^configs:", re.DOTALL | re.MULTILINE)  # a RE
 
 
 def hub_splits(source: SeedSource) -> Splits:
-    """The files of a Hub data set by split, once the Hub has said that it is there; nothing is fetched yet."""
+    """Return the files of a Hub data set by split, once the Hub has said that it is there; nothing is downloaded yet.
+
+    Where the user is offline by choice, or their list cannot be fetched, they are those of the copy in the cache.
+    """
     log.info("reading the Hub data set %s", source.data_path)
     with _errors_explained(source):
         token = _token()
@@ -56,7 +59,7 @@ def hub_splits(source: SeedSource) -> Splits:
 
 
 def folder_splits(source: SeedSource) -> Splits:
-    """The files of a folder by split: as its README says, if it is a copy of a Hub data set; else as they are named."""
+    """Return the files of a folder by split: as a Hub data set's README.md in it says, else as their names tell."""
     folder = str(Path(source.data_path).expanduser())
     log.info("reading the folder %s", source.data_path)
     with _errors_explained(source):
@@ -80,7 +83,7 @@ def _folder_splits(source: SeedSource, folder: str) -> Splits:
 
 
 def _without_results(source: SeedSource, splits: Splits, inside: list[str]) -> Splits:
-    """The files of a Hub data set, to which somebody may have uploaded a run folder and all; `inside` are all names."""
+    """Return `splits` without what runs wrote and somebody uploaded; `inside` names all files of the data set."""
     names = [file.shown for files in splits.values() for file in files]
     folders = {f"{source.data_path}/{folder}" for name in inside for folder in PurePosixPath(name).parents}
     kept = set(without_results(names, folders.__contains__))
@@ -98,7 +101,7 @@ def _file(source: SeedSource, path: str, revision: str | None) -> File:
 
 
 def fetched(source: SeedSource, file: File) -> File:
-    """A file of a Hub data set as it lies in the cache; any other one as it is."""
+    """Download a file of a Hub data set and return the copy in the cache; return any other file as it is."""
     match = ADDRESS.fullmatch(file.path)
     if match is None or file.revision is None:
         return file
@@ -114,7 +117,7 @@ def fetched(source: SeedSource, file: File) -> File:
 
 
 def _cached(source: SeedSource) -> str:
-    """The folder of the cache that holds what was fetched of a data set."""
+    """Return the path of the folder in the cache that holds what was downloaded of a data set."""
     from huggingface_hub import snapshot_download
 
     return snapshot_download(source.data_path, repo_type="dataset", local_files_only=True)
@@ -131,7 +134,7 @@ def _errors_explained(source: SeedSource) -> Iterator[None]:
 
 
 def _token() -> str | None:
-    """MY_HF_TOKEN, or None: huggingface_hub then looks for the usual ones itself."""
+    """Return MY_HF_TOKEN, or None: huggingface_hub then looks for the usual ones itself."""
     for name in TOKENS:
         if not re.fullmatch(r"[!-~]*", os.environ.get(name, "").strip()):
             raise DataError(f"{name} holds characters that no token has: copy it again, or unset it")
@@ -139,7 +142,7 @@ def _token() -> str | None:
 
 
 def _silence() -> None:
-    """Progress bars and log lines of these libraries would drown ours; what matters comes as an error."""
+    """Switch off progress bars and log lines of these libraries, which drown ours; what matters comes as an error."""
     import datasets
     import huggingface_hub.utils
 
@@ -154,7 +157,7 @@ def _silence() -> None:
 
 
 def _info(source: SeedSource, token: str | None) -> "DatasetInfo | None":
-    """What the Hub has now, None if the user chose to stay offline. One request, no retries."""
+    """Ask the Hub for what it has now, once and without retries; return None if the user chose to stay offline."""
     import datasets
     import httpx2
     from huggingface_hub import HfApi, errors
@@ -217,7 +220,7 @@ def _builder(source: SeedSource, name: str, token: str | None) -> "DatasetBuilde
 
 
 def _dataset_error(source: SeedSource, exc: Exception) -> DataError:
-    """What an error of `datasets` means once the Hub has said that the data set is there."""
+    """Return the DataError for an error raised after the data set, or folder, was found to exist."""
     import datasets
     import httpx2
     from datasets.data_files import EmptyDatasetError

@@ -27,7 +27,7 @@ CHAT = CHATS[0]  # the column that a row which is a bare chat is read as having
 
 
 def read_json(file: File, source: SeedSource) -> Iterator[Row]:
-    """The rows of a file of JSON. Raises DataError where it is none, or holds nothing like rows."""
+    """Yield the rows of a JSON file of any shape above. Raises DataError for no JSON, or nothing like rows in it."""
     with file.opened() as stream, decoded(stream, source.encoding, errors="replace") as text:
         window = _Window(text)
         first = window.token()
@@ -43,12 +43,15 @@ def read_json(file: File, source: SeedSource) -> Iterator[Row]:
 
 
 def _is_lines(window: "_Window", file: File) -> bool:
-    """Whether the first line is an object, of which there is more than one, or which is a line by the file's name."""
+    """Tell whether a file that does not begin with a list is JSON lines: its first line is an object, or broken.
+
+    An object that stands alone is a line unless the file's name ends in .json, or it is one around lists of rows.
+    """
     line, rest = window.line()
     try:
         parsed = json.loads(line)
     except (ValueError, RecursionError) as exc:
-        # An object that goes on in the next line is one of several values; what is torn otherwise is a torn line.
+        # An object that goes on in the next line is one of several values; any other error is in a line of JSON lines.
         return not (rest and isinstance(exc, json.JSONDecodeError) and exc.pos >= len(line.rstrip()))
     return isinstance(parsed, dict) and (rest or (file.suffix != ".json" and not _wrapped(parsed)))
 
@@ -78,7 +81,7 @@ def _parsed_lines(lines: Any, text_of: Callable[[Any], str], file: File, given: 
 
 
 def _value(window: "_Window", where: str) -> Any:
-    """The next value of a window."""
+    """Return the next value of a window. Raises DataError, which says `where`, if it is not valid JSON."""
     try:
         return window.value()
     except UnicodeError:
@@ -94,7 +97,7 @@ def _torn(text: str, where: str, exc: ValueError | RecursionError) -> DataError:
 
 
 def row_of(value: Any, where: str) -> Row:
-    """A value as a row: an object, or a chat without one around it."""
+    """Return a value as a row: an object as it is, a bare chat in an object. Raises DataError for anything else."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and (is_chat(value) or _is_bare_chat(value)):
@@ -103,7 +106,7 @@ def row_of(value: Any, where: str) -> Row:
 
 
 def _is_bare_chat(value: list[Any]) -> bool:
-    """Strings by turns, which one alone is not, or pairs."""
+    """Tell whether a list is a chat without roles: two or more strings, by turns of user and assistant, or pairs."""
     return bool(value) and (
         all(isinstance(item, list) for item in value)
         or (len(value) > 1 and all(isinstance(item, str) for item in value))
@@ -121,7 +124,7 @@ class _Window:
         self._decode = json.JSONDecoder().raw_decode
 
     def token(self) -> str:
-        """The next character that is not blank, without taking it; empty at the end."""
+        """Return the next character that is not blank, without taking it; empty at the end."""
         while True:
             blank = BLANK.match(self._text, self._at)
             self._at = blank.end() if blank else self._at
@@ -129,13 +132,13 @@ class _Window:
                 return self._text[self._at : self._at + 1]
 
     def take(self) -> str:
-        """The next character that is not blank, taken."""
+        """Take the next character that is not blank."""
         token = self.token()
         self._at += 1
         return token
 
     def line(self) -> tuple[str, bool]:
-        """What stands from here to the end of the line, without taking it, and whether anything follows it."""
+        """Return the rest of the line, without taking it, and whether anything but blanks follows it."""
         while (end := self._text.find("\n", self._at)) < 0 and self._grow():
             pass
         while end >= 0 and not self._text[end:].strip() and self._grow():
@@ -144,7 +147,7 @@ class _Window:
         return line, end >= 0 and bool(self._text[end:].strip())
 
     def value(self) -> Any:
-        """The JSON value that begins at the next token."""
+        """Take the JSON value that begins at the next token. Raises ValueError or RecursionError if it is not valid."""
         self.token()
         while True:
             try:
@@ -165,7 +168,7 @@ class _Window:
 
 
 def _array(window: _Window, file: File) -> Iterator[Row]:
-    """An array of rows; or, where its items are turns, a chat, and perhaps others after it."""
+    """Yield the rows of an array; if its first item is a turn or a string, it is one chat, and others may follow it."""
     window.take()
     items: list[Any] = []
     closing = window.token() == "]" and window.take()
@@ -210,7 +213,7 @@ def _chats(window: _Window, file: File) -> Iterator[Row]:
 
 
 def _values(window: _Window, file: File, source: SeedSource) -> Iterator[Row]:
-    """Objects one after another; of a single one the rows that it holds."""
+    """Yield objects, or chats, that stand one after another; of a single object, the rows that it holds."""
     first = _value(window, file.shown)
     if not window.token():
         yield from _rows_of_object(row_of(first, file.shown), file, source)
@@ -242,13 +245,13 @@ def _rows_of_object(obj: Row, file: File, source: SeedSource) -> Iterator[Row]:
 
 
 def _is_row(obj: Row, source: SeedSource) -> bool:
-    """Whether an object has a column with a single instruction, or a single chat."""
+    """Tell whether an object is a row: it has a column with a single instruction, or a single chat."""
     known = (source.instruction_field,) if source.instruction_field else COLUMNS["instruction"]
     return any(isinstance(obj.get(name), str) or is_chat(obj.get(name)) for name in known)
 
 
 def _wrapped(obj: Row) -> dict[str, list[Row]]:
-    """The lists of rows in an object that is around them; none in an object that is a row, or holds columns."""
+    """Return the lists of rows, by name, in an object around them; none if it is itself a row, or holds columns."""
     lists = {name: value for name, value in obj.items() if isinstance(value, list) and _are_rows(value)}
     is_row = any(isinstance(obj.get(name), str) for name in COLUMNS["instruction"])
     return {} if is_row or any(name in CHATS and not _hold_columns(lists[name]) for name in lists) else lists
@@ -267,7 +270,10 @@ def _no_splits(file: File) -> DataError:
 
 
 def _split_of(lists: dict[str, list[Row]], file: File, source: SeedSource) -> list[Row]:
-    """The rows of the split that is asked for, of several; those of a viewer of the Hub come out of their boxes."""
+    """Return the rows of the only list, of the list that `--split` names, or of the one for training.
+
+    Where each row of an only list lies in an object under `row`, as the Hub's viewer gives it, it is taken out.
+    """
     if len(lists) == 1 and not source.split:
         rows = next(iter(lists.values()))
         return [row["row"] for row in rows] if all(isinstance(row.get("row"), dict) for row in rows) else rows
@@ -279,5 +285,5 @@ def _split_of(lists: dict[str, list[Row]], file: File, source: SeedSource) -> li
 
 
 def transposed(columns: dict[str, Sequence[Any]]) -> Iterator[Row]:
-    """Rows of a table of columns."""
+    """Yield the rows of a table that is given as columns of equal length."""
     return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))

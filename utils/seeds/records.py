@@ -24,7 +24,7 @@ PEEK = 100  # rows that are looked at where not all of them are read
 
 
 def iter_records(source: SeedSource) -> Iterator[Row]:
-    """The rows of `source` as a stream, each a dict by column; unneeded columns of tables are left out.
+    """Yield the rows of `source`, each a dict by column; columns of tables that are not needed are left out.
 
     A path that exists wins over a Hub name. Raises DataError for all that can be wrong with either.
     """
@@ -32,7 +32,7 @@ def iter_records(source: SeedSource) -> Iterator[Row]:
 
 
 def records_of(source: SeedSource, reader: RowReader) -> Iterator[Row]:
-    """The same, for a reader of rows that is told of columns which are not read, and where a file ends."""
+    """Yield the rows of `source` as `iter_records` does; tell `reader` the columns of tables, and where a file ends."""
     parts, source = _parts(source)
     for files, start, stop in parts:
         yield from islice(_rows_of_files(files, source, reader), start, stop)
@@ -64,7 +64,7 @@ Part = tuple[list[File], int, int | None]  # files, and the first row and the on
 
 
 def _parts(source: SeedSource) -> tuple[list[Part], SeedSource]:
-    """What `source` is made of, and what is left of it to say of each of these files."""
+    """Return the parts that `source` is made of, and the source to read them by: without a split that chose them."""
     source = source if is_url(source.data_path) else replace(source, data_path=os.path.expanduser(source.data_path))
     if _is_files(source):
         return [(files_of(source), 0, None)], source
@@ -81,7 +81,7 @@ def _parts(source: SeedSource) -> tuple[list[Part], SeedSource]:
 
 
 def _sliced(source: SeedSource, splits: Splits, wanted: str) -> list[Part]:
-    """The parts that a split like `train[:10%]+test[5:]` means, as `datasets` reads such."""
+    """Return the parts that a split like `train[:10%]+test[5:]`, in the notation of `datasets`, means."""
     from datasets import ReadInstruction
 
     def size(files: Iterable[File]) -> int:
@@ -102,7 +102,7 @@ def _no_split(source: SeedSource, splits: Splits, split: str) -> DataError:
 
 
 def _is_files(source: SeedSource) -> bool:
-    """Whether files are meant, as against a folder or a Hub data set. Raises DataError where neither can be."""
+    """Tell whether files are meant, and not a folder or a Hub data set. Raises DataError where neither can be."""
     if not source.data_path:
         raise DataError("--data-path is empty: give it a file, a folder, or a Hub data set (ORG/NAME)")
     path = Path(source.data_path)
@@ -120,7 +120,10 @@ def _is_files(source: SeedSource) -> bool:
 
 
 def _means_file(data_path: str) -> bool:
-    """A Hub name is NAME or ORG/NAME; a dot in a name without ORG, a known suffix or a wildcard means files."""
+    """Tell whether a path that does not exist is meant as one of files; a Hub name is NAME or ORG/NAME.
+
+    A known suffix, a wildcard, more slashes, a path's beginning, or a dot in a name without ORG means files.
+    """
     path = Path(data_path)
     slashes = data_path.count("/")
     return (

@@ -22,7 +22,7 @@ class RowReader:
         self._can_be_read: bool | None = None  # None before the first row of a file
 
     def read(self, row_id: int, row: Row) -> list[SeedInstruction | SetAside]:
-        """What a row becomes: a seed; several with ids from `row_id` on, where every turn is one; or one set aside."""
+        """Turn a row into a seed (with `--turn all`, one per user's turn, ids from `row_id` on), or set it aside."""
         plan = self.columns.plan(row)
         column, value = self._take(plan, "instruction", row)
         self._can_be_read = self._can_be_read or column is not None
@@ -33,7 +33,7 @@ class RowReader:
         return [SeedInstruction(row_id + n, ask.text, ask.answer, ask.context, extra) for n, ask in enumerate(found)]
 
     def end_of_file(self, where: str) -> None:
-        """Raises DataError where no row since the last call had a column that can hold an instruction."""
+        """Raise DataError where no row since the last call had a column that can hold an instruction."""
         if self._can_be_read is False:
             name = self._source.instruction_field
             wanted = repr(name) if name else "'instruction' (nor 'messages', 'conversations', 'prompt', 'question')"
@@ -41,9 +41,10 @@ class RowReader:
         self._can_be_read = None
 
     def _take(self, plan: Plan, what: str, row: Row, taken: str | None = None) -> tuple[str | None, Any]:
-        """The first column of a kind that holds something, and what it holds; else the first that is there.
+        """Return name and value of the first column of a kind that holds something, and count it as used.
 
-        `taken` is one that is used for something else.
+        If none does, they are the name of the first one there is, or None, and the value that was looked at last.
+        `taken` is a column that is used for something else.
         """
         first, value = None, None
         for name, get in plan.of[what]:
@@ -58,7 +59,7 @@ class RowReader:
         return first, value
 
     def _found(self, plan: Plan, row: Row, column: str | None, value: Any) -> list[Ask] | str:
-        """The turns that become seeds, or why there are none."""
+        """Return the user's turns of a row that become seeds, or the reason why there are none."""
         if plan.of["media"] and any(_holds(get(row)) for _, get in plan.of["media"]):
             return NOT_TEXT
         if (chat := chat_in(value, column, column == self._source.instruction_field)) is not None:
@@ -79,7 +80,7 @@ class RowReader:
         return self._chosen(turns, text_last=chat is None or column not in CHATS)
 
     def _before(self, plan: Plan, row: Row, column: str | None) -> list[Turn]:
-        """The system prompt and the earlier turns that have columns of their own."""
+        """Return the system prompt and the earlier turns that a row holds in columns of their own."""
         turns = []
         if plan.of["system"]:
             system = _as_text(self._take(plan, "system", row, column)[1])
@@ -91,7 +92,7 @@ class RowReader:
         return turns
 
     def _with_answer(self, plan: Plan, row: Row, column: str | None, turns: list[Turn]) -> list[Turn]:
-        """The turns with the answer that has a column of its own; which may be the whole conversation."""
+        """Add the answer that has a column of its own; if that holds a whole conversation, return that instead."""
         if not plan.of["response"]:
             return turns
         name, value = self._take(plan, "response", row, column)
@@ -108,7 +109,10 @@ class RowReader:
         return turns if ends_with_answer else [*turns, *answer]
 
     def _chosen(self, turns: list[Turn], text_last: bool) -> list[Ask] | str:
-        """The asks that `--turn` means; with `text_last`, the last one whether it is answered or not."""
+        """Return the user's turns that `--turn` means, or the reason why there are none.
+
+        The last one is the last with an answer, if any has one, but with `text_last` simply the last.
+        """
         if reason := next((turn.role for turn in turns if turn.role in REASONS), None):
             return reason
         found = asks(turns)
@@ -128,14 +132,14 @@ class RowReader:
 
 
 def _holds(value: Any) -> bool:
-    """Whether there is anything in a value; NaN is how pandas writes a missing text."""
+    """Tell whether there is anything in a value; NaN is how pandas writes a missing text."""
     if isinstance(value, str):
         return bool(value) and not value.isspace()
     return value is not None and value == value and value not in ([], {})
 
 
 def _text_in(value: Any) -> str | None:
-    """A text that can stand as it is; None for what is none, or has lost half a character."""
+    """Return a value as a clean text, empty for a missing one; None if it is no text, or has lost half a character."""
     if value is None or value != value:
         return ""
     if isinstance(value, bytes):
@@ -147,7 +151,7 @@ def _text_in(value: Any) -> str | None:
 
 
 def _as_text(value: Any) -> str | None:
-    """Whatever stands in a column as text; None if there is nothing in it."""
+    """Return whatever stands in a column as text; None if there is nothing in it."""
     if not _holds(value):
         return None
     text = clean(value if isinstance(value, str) else _shown(value))
@@ -163,14 +167,14 @@ def _shown(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it, its texts clean."""
+    """Return a value as JSON can hold it, with clean texts; None for NaN."""
     if value != value:
         return None
     return json.loads(clean(json.dumps(value, ensure_ascii=False, default=str)))
 
 
 def _with_input(turns: list[Turn], value: Any) -> list[Turn]:
-    """Alpaca's form: an input that is none of NO_INPUT follows the last instruction after a blank line."""
+    """Append an input, unless it is one of NO_INPUT, to the last user's turn after a blank line, as Alpaca does."""
     text = None if isinstance(value, (list, dict)) else _as_text(value)
     place = max((number for number, turn in enumerate(turns) if turn.role == "user"), default=None)
     if text is None or place is None or text.strip(BRACKETS).lower() in NO_INPUT:
@@ -179,7 +183,7 @@ def _with_input(turns: list[Turn], value: Any) -> list[Turn]:
 
 
 def digest(seed: SeedInstruction) -> bytes:
-    """Sixteen bytes that are the same for equal instructions in equal contexts (blanks taken as one)."""
+    """Return 16 bytes that are the same for equal instructions in equal contexts (a run of blanks counts as one)."""
     said = chain.from_iterable((message.role, message.content) for message in seed.context) if seed.context else ()
     plain = "\0".join([" ".join(text.split()) for text in (*said, seed.text)])
     return blake2b(plain.encode(), digest_size=16).digest()

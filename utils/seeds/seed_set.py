@@ -75,7 +75,7 @@ class SeedSet:
         return (CONTEXT if self._has_context else {}) | ({"extra": kept} if kept else {})
 
     def aside_by_reason(self) -> str:
-        """How many rows were set aside for which reasons, to be put behind a sentence; empty where none was."""
+        """Return how many rows were set aside for which reasons, as the end of a sentence; empty where none was."""
         counts = ", ".join(f"{reason} {count}" for reason, count in self._reasons.most_common())
         return f"; set aside: {counts}" if counts else ""
 
@@ -87,7 +87,7 @@ class SeedSet:
         return len(self.ids)
 
     def get(self, ids: Iterable[int]) -> list[SeedInstruction]:
-        """The seeds of `ids`, in their order; KeyError for a row that was never read."""
+        """Return the seeds of `ids`, in their order. Raises KeyError for a row that was never read."""
         return [_seed(row_id, *self._spool.get(row_id)) for row_id in ids]
 
     def __iter__(self) -> Iterator[SeedInstruction]:
@@ -95,11 +95,11 @@ class SeedSet:
             yield from self.get(self.ids[start : start + BATCH])
 
     def of_run(self, config: RunConfig) -> Seeds:
-        """The seeds that a run is about: all, or with `--test-run` the first ones."""
+        """Return the seeds that a run works on: all, or with `--test-run` the first `TEST_RUN_ROWS`."""
         return self.get(self.ids[:TEST_RUN_ROWS]) if config.test_run else self
 
     def aside_of_run(self, config: RunConfig) -> Iterable[SetAside]:
-        """The rows set aside that a run accounts for: all, or with `--test-run` none."""
+        """Return the rows set aside that a run accounts for: all, or with `--test-run` none."""
         return () if config.test_run else self.set_aside
 
     @property
@@ -122,10 +122,10 @@ def _seed(row_id: int, text: str, reference: str | None, context: list[Any], ext
 
 
 def load_seeds(sources: Sequence[SeedSource], spool_path: Path) -> SeedSet:
-    """Read the seeds of one or more sources onto a row store.
+    """Read the seeds of one or more sources onto a row store at `spool_path`.
 
-    An id is a row's position from 0 (where every turn is a seed, a seed's) and runs on from source to source. Of seeds
-    with equal instructions and contexts (blanks taken as one) the first is kept. What columns were not used is told.
+    An id is a row's position from 0 (with `--turn all`, a seed's) and runs on from source to source. Of seeds with
+    equal instructions and contexts (a run of blanks counts as one) the first is kept. Unused columns are logged.
     Raises DataError if a source cannot be read, is empty, lacks a column, or if no row at all is usable.
     """
     seeds = SeedSet(RowStore(spool_path))
@@ -167,7 +167,7 @@ def _unique(rows: Iterable[SeedInstruction | SetAside]) -> Iterator[SeedInstruct
 
 
 def none_usable(sources: Sequence[SeedSource], total: int, reasons: Iterable[str]) -> DataError:
-    """What is to be said where not a single row is a seed; `reasons` are why rows were set aside."""
+    """Return the error for sources without a single usable row; `reasons` are why rows were set aside."""
     reasons, where = sorted(set(reasons)), ", ".join(source.data_path for source in sources)
     remedy = next((REMEDIES[reason] for reason in reasons if reason in REMEDIES), OTHER_COLUMN)
     return DataError(f"none of the {total} rows of {where} is usable as a seed ({', '.join(reasons)}): {remedy}")

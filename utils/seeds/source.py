@@ -42,8 +42,8 @@ class SeedSource:
 class Plan:
     """Which columns hold what, for all rows that have the same names.
 
-    `of` has, for each of COLUMNS, names with what takes their values, in the order in which they are tried. `rest` are
-    the names that none of them begins with.
+    `of` lists, for each kind of COLUMNS, the columns there are, in the order in which they are tried, each with the
+    function that takes its value. `rest` are the columns that hold nothing of any kind.
     """
 
     def __init__(self, source: SeedSource, names: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ class Plan:
         self.of: dict[str, list[tuple[str, Getter]]] = {
             what: [(name, get) for name in named if (get := getter(name, there))] for what, named in wanted.items()
         }
-        if len(self.of["instruction"]) > 1:  # then an input is the input of another one
+        if len(self.of["instruction"]) > 1:  # then a column `input` holds the input to another one
             self.of["instruction"] = [(name, get) for name, get in self.of["instruction"] if name != "input"]
         self.names = {name for held in self.of.values() for name, _ in held}
         roots = {name.partition(".")[0] for name in self.names}
@@ -62,7 +62,7 @@ class Plan:
 
 
 def getter(name: str, names: Container[str]) -> Getter | None:
-    """What takes the value of a column, or of a path into one, from a row; None where there is no such column."""
+    """Return a function that takes the value of a column, or of a path into one, from a row; None if there is none."""
     if name in names:
         return lambda row: row[name]
     root, *path = name.split(".")
@@ -93,7 +93,7 @@ class Columns:
         self.names: dict[str, None] = {}
 
     def plan(self, row: Row) -> Plan:
-        """The plan for rows that have the names of `row`."""
+        """Return the plan for rows that have the names of `row`."""
         names = tuple(row)
         if names not in self._plans:
             self.names.update(dict.fromkeys(names))
@@ -101,18 +101,18 @@ class Columns:
         return self._plans[names]
 
     def use(self, name: str) -> None:
-        """Something was taken from the column, or would have been."""
+        """Mark a column as used: something was taken from it, or would have been."""
         self._used.add(name)
 
     def needed(self, names: Sequence[str]) -> list[str]:
-        """The columns of a table that are worth reading, in their order; embeddings beside them are not."""
+        """Return the columns of a table that are worth reading, in its order: without embeddings, for example."""
         self.names.update(dict.fromkeys(names))
         kept = self._source.keep_columns
         rest = () if ALL in kept else {*Plan(self._source, names).rest} - {name.partition(".")[0] for name in kept}
         return [name for name in names if name in kept or name not in rest]
 
     def check(self) -> None:
-        """Raises DataError where a column that a flag names was in no row."""
+        """Raise DataError where a column that a flag names was in no row."""
         named = [(f"--{what}-field", name) for what, name in self._source.named.items()]
         kept = [("--keep-columns", name) for name in self._source.keep_columns if name != ALL]
         for flag, name in (*named, *kept):
@@ -120,7 +120,7 @@ class Columns:
                 raise no_column(self._source.data_path, repr(name), list(self.names), flag)
 
     def unused(self) -> list[str]:
-        """The columns that nothing was taken from, in their order."""
+        """Return the columns that nothing was taken from, in their order."""
         kept = self._source.keep_columns
         used = {part for name in (*self._used, *kept) for part in (name, name.partition(".")[0])}
         return [] if ALL in kept else [name for name in self.names if name not in used]
@@ -134,12 +134,12 @@ def no_column(where: str, name: str, columns: Sequence[str], flag: str) -> DataE
 
 
 def plain_names(names: Sequence[str]) -> str:
-    """Names for a log line: without what is not printable, and not too many."""
+    """Join names for a log line: printable characters only, names cut to 60 of them, at most 20 names."""
     shown = ["".join(char for char in name if char.isprintable())[:60] for name in names[:20]]
     return ", ".join(shown) + (f", … ({len(names)})" if len(names) > 20 else "")
 
 
 def names(names: Sequence[str]) -> str:
-    """Names for a message: quoted, so that they stay on its line, and not too many."""
+    """Join names for a message: quoted, so that they stay on its line, cut to 60 characters, at most 20 names."""
     shown = ", ".join(repr(name[:60]) for name in names[:20])
     return f"{shown}, … ({len(names)})" if len(names) > 20 else shown or "none"

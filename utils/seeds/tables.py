@@ -24,7 +24,7 @@ USUAL = {".csv": ",", ".tsv": "\t"}
 
 
 def read_csv(file: File, source: SeedSource) -> Iterator[Row]:
-    """The rows of a file of delimited texts with a header. Raises DataError with the line where it is none."""
+    """Yield the rows of delimited text with a header, values as texts. Raises DataError with the line that is wrong."""
     csv.field_size_limit(LONGEST)  # the default refuses long texts
     with file.opened() as stream, decoded(stream, source.encoding, newline="") as text:
         lines = lines_of(text, file.shown)
@@ -46,7 +46,10 @@ def _with_first(first: str, rest: Iterable[str]) -> Iterator[str]:
 
 
 def _delimiter(header: str, file: File, source: SeedSource) -> str:
-    """The delimiter of the header that gives most columns of known names; the usual one, unless it gives none."""
+    """Return the delimiter that gives the header most columns of known names.
+
+    Of equals it is one that occurs in the header, if any does, and the usual one of the suffix, if that is among them.
+    """
     known = {*source.named.values(), *(name for named in COLUMNS.values() for name in named)}
     usual = USUAL[file.suffix]
 
@@ -76,13 +79,13 @@ def _records(rows: Iterator[list[str]], file: File) -> Iterator[Row]:
 
 
 def check_names(header: Sequence[str], file: File) -> None:
-    """Raises DataError where two columns have the same name; those without one do not count."""
+    """Raise DataError where two columns have the same name; empty names do not count."""
     if twice := [name for name, times in Counter(header).items() if times > 1 and name]:
         raise DataError(f"{file.shown} has more than one column {names(twice)}: rename all of that name but one")
 
 
 def read_table(file: File, columns: Columns) -> Iterator[Row]:
-    """The rows of a Parquet or Arrow file; only the columns that are needed are read."""
+    """Yield the rows of a Parquet or Arrow file, with the needed columns. Raises DataError where it cannot be read."""
     import pyarrow
 
     try:
@@ -107,7 +110,7 @@ def _parquet(file: File, columns: Columns) -> Iterator["RecordBatch"]:
 
 
 def _arrow(file: File, columns: Columns) -> Iterator["RecordBatch"]:
-    """Batches of a file in Arrow's file format, or in its stream format, as `datasets` writes it."""
+    """Yield batches of a file in Arrow's file format, or in its stream format, as `datasets` writes it."""
     import pyarrow.ipc as ipc
 
     with file.seekable() as stream:
@@ -123,7 +126,7 @@ def _arrow(file: File, columns: Columns) -> Iterator["RecordBatch"]:
 
 
 def _check_kind(file: File, head: bytes, meant: str) -> None:
-    """Raises DataError where a file begins as one of another kind does, or as a text."""
+    """Raise DataError where a file begins as one of another kind does, or as a text."""
     kind = looks_like(head)
     if kind not in (None, meant):
         raise file.misnamed(kind)

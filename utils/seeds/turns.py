@@ -30,7 +30,7 @@ _NO_COMMA = re.compile(r"\}\s*\n\s*\{")  # between turns, as numpy prints them
 
 
 class Turn(NamedTuple):
-    """A turn: its role is user, assistant or system; or, of one that is none, the reason to set the row aside."""
+    """A turn of a conversation. `role` is user, assistant or system, or a reason of REASONS to set the row aside."""
 
     role: str
     content: str
@@ -48,7 +48,7 @@ class Ask(NamedTuple):
 
 
 def turns_of(value: Any) -> list[Turn]:
-    """The turns of a chat, of a list of strings or of pairs, in their order."""
+    """Return the turns of a chat in order; a list of strings or of pairs is one of user and assistant by turns."""
     if isinstance(value, dict):
         value = _list_of(value)
     if not isinstance(value, list):
@@ -60,7 +60,7 @@ def turns_of(value: Any) -> list[Turn]:
 
 
 def _list_of(value: dict[str, Any]) -> Any:
-    """A dict of lists as a list of dicts, a single turn as a list of it, an object around a chat as that chat."""
+    """Return the chat inside an object, the dicts that an object of lists stands for, or else a list of the object."""
     if inner := next((value[name] for name in CHATS if name in value), None):
         return inner
     if value and all(isinstance(part, list) for part in value.values()):
@@ -93,18 +93,18 @@ def _turn(item: dict[str, Any], role: str) -> Turn:
 
 
 def _first(names: Iterable[str], item: dict[str, Any]) -> str | None:
-    """The first of `names` that has a value, else the first that is there."""
+    """Return the first of `names` with a value in `item`, else the first that is there; None if none is."""
     there = [name for name in names if name in item]
     return next((name for name in there if item[name] is not None), there[0] if there else None)
 
 
 def role_of(name: Any) -> str:
-    """What a role in a data set is to us."""
+    """Return user, assistant or system for the name of a role in a data set, or a reason to set the row aside."""
     return ROLES.get(name.strip(" \t\n<>|[]:*#").lower(), UNKNOWN_SHAPE) if isinstance(name, str) else UNKNOWN_SHAPE
 
 
 def _content(role: str, value: Any) -> Turn:
-    """A turn with the text of its content; without a text (as the call of a tool may be) it is empty."""
+    """Return a turn with the text of its content; without a text (as the call of a tool may be) it is empty."""
     if value is None or isinstance(value, str):
         return Turn(role, clean(value or ""))
     parts = value if isinstance(value, list) else [value]
@@ -128,7 +128,7 @@ def _part(part: Any) -> tuple[str | None, str]:
 
 
 def chat_in(value: Any, column: str | None, by_flag: bool = False) -> list[Any] | dict[str, Any] | None:
-    """The chat that a value is, or is the text of; None where it is something else.
+    """Return the chat that a value is, or holds as text; None where it is something else.
 
     A list of strings or of pairs is one only in a column that holds such, or that a flag names.
     """
@@ -140,7 +140,7 @@ def chat_in(value: Any, column: str | None, by_flag: bool = False) -> list[Any] 
 
 
 def _parsed(text: str) -> Any:
-    """What a text is as JSON, or as Python prints it; None where it is neither."""
+    """Parse a list or an object written as JSON, or as Python prints it; return None where a text is neither."""
     text = text.strip()
     if text[:1] not in ("[", "{"):
         return None
@@ -153,7 +153,7 @@ def _parsed(text: str) -> Any:
 
 
 def is_chat(value: Any) -> bool:
-    """Whether it is a list of turns that name their roles, one such turn, or an object around them."""
+    """Tell whether a value is a list of turns that name their roles, one such turn, or an object around them."""
     turns = _list_of(value) if isinstance(value, dict) else value
     return isinstance(turns, list) and bool(turns) and all(map(is_turn, turns))
 
@@ -168,7 +168,7 @@ def is_turn(value: Any) -> bool:
 
 
 def asks(turns: Iterable[Turn]) -> list[Ask]:
-    """The user's turns, each with what was said before it and the answer right after it.
+    """Return the user's turns, each with what was said before it and the answer right after it.
 
     Turns of one role that follow each other are joined, system prompts merged; empty turns count for nothing, and
     what an assistant says before any user is dropped.
@@ -195,17 +195,17 @@ def asks(turns: Iterable[Turn]) -> list[Ask]:
 
 
 def joined(*texts: str | None) -> str:
-    """Texts with a blank line between them, as Alpaca puts an input behind its instruction."""
+    """Join texts with a blank line between them, as Alpaca puts an input behind its instruction; drop empty ones."""
     return "\n\n".join(text for text in texts if text)
 
 
 def shows(text: str) -> bool:
-    """Whether there is anything to see in a text."""
+    """Tell whether there is anything to see in a text."""
     return any(char.isalnum() or (char.isprintable() and not char.isspace()) for char in text if char not in BLANK)
 
 
 def clean(text: str) -> str:
-    """A text as it is sent and written: NFC, without NUL and without what shows nothing at its ends.
+    """Return a text as it is sent and written: NFC, without NUL and without zero-width characters at its ends.
 
     Halves of surrogate pairs, which no UTF-8 file can hold, become question marks.
     """
@@ -219,7 +219,7 @@ def clean(text: str) -> str:
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text has no halves of surrogate pairs."""
+    """Tell whether a text has no halves of surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:

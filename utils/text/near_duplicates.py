@@ -8,7 +8,7 @@ from __future__ import annotations  # the type of an array can be written so sin
 
 import re
 import unicodedata
-from array import array  #
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ Numbers = np.ndarray
 
 
 def tokens(text: str) -> tuple[str, ...]:
-    """The tokens of a text, in its order: lower-case words and numbers; for Hangul and scripts without spaces, pairs.
+    """Return the tokens of a text: lower-case words and numbers; in Hangul and scripts without spaces, character pairs.
 
     A run of such a script gives one token per character: the character with the one before it, or with `^` where
     the run begins (`사과를` -> `^사 사과 과를`). A changed particle or ending then costs a token or two and not
@@ -72,7 +72,7 @@ def tokens(text: str) -> tuple[str, ...]:
 
 
 def rouge_l(a: str, b: str) -> float:
-    """ROUGE-L F1 of two texts, 2 LCS / (m + n) over `tokens`; 0 where one has none."""
+    """Return the ROUGE-L F1 of two texts (Lin 2004), 2 LCS / (m + n) over `tokens`; 0 where one has none."""
     codes: dict[str, int] = {}  # small integers are their own hash, so that no two tokens can be taken for one
     x, y = ([codes.setdefault(token, len(codes)) for token in tokens(text)] for text in (a, b))
     return 2 * LCSseq.similarity(x, y) / (len(x) + len(y)) if x and y else 0.0
@@ -87,9 +87,9 @@ class NearDuplicate:
 
 
 def near_duplicates_among(seeds: Seeds, max_overlap: float) -> str:
-    """A line that says how many seeds nearly repeat an earlier one: as rewrites they will hardly survive.
+    """Return a line that says how many seeds nearly repeat an earlier one: as rewrites they will hardly survive.
 
-    Of a large set the first seeds are looked at, which bounds the time.
+    Of a large set only the first `MOST_SEEDS` are looked at, which bounds the time.
     """
     near = NearDuplicatesInContext(max_overlap)
     found = sum(near.of(seed.context).check(seed.id, seed.text) is not None for seed in islice(seeds, MOST_SEEDS))
@@ -99,7 +99,7 @@ def near_duplicates_among(seeds: Seeds, max_overlap: float) -> str:
 
 
 def eliminate_near_duplicates(rows: RowStore, seeds: Seeds, max_overlap: float, each: Each = in_silence) -> None:
-    """Eliminate new instructions that nearly repeat another row's in the same context, in the order of rows."""
+    """Eliminate, in the order of `rows`, new instructions that nearly repeat another row's in the same context."""
     near = NearDuplicatesInContext(max_overlap)
     for seed in each("near-duplicates: seeds", seeds, len(seeds)):
         near.of(seed.context).add(seed.id, seed.text)
@@ -111,14 +111,14 @@ def eliminate_near_duplicates(rows: RowStore, seeds: Seeds, max_overlap: float, 
 
 
 class NearDuplicatesInContext:
-    """Near copies of each other are only instructions in the same context: in another one, words are another task."""
+    """Looks for near-duplicates only among instructions in the same context: in another one, words are another task."""
 
     def __init__(self, max_overlap: float) -> None:
         self._max_overlap = max_overlap
         self._by_context: dict[bytes, NearDuplicates] = {}
 
     def of(self, context: Sequence[Message]) -> NearDuplicates:
-        """Those of the instructions that `context` comes before."""
+        """Return the NearDuplicates of the instructions in this context; it is empty where the context is new."""
         said = "\0".join(part for turn in context for part in (turn.role, turn.content))
         key = blake2b(said.encode(), digest_size=16).digest() if context else b""
         if key not in self._by_context:
@@ -154,15 +154,15 @@ class NearDuplicates:
         self._codes = np.zeros(0, dtype="<u4")  # by token id; all zero between two calls of _lcs
 
     def add(self, row_id: int, text: str) -> None:
-        """Take in a text of row `row_id` that no check is needed for, as of a seed instruction."""
+        """Add a text of row `row_id` that needs no check, as a seed instruction."""
         self._add(row_id, *self._encode(text))
 
     def closest(self, row_id: int, text: str) -> NearDuplicate | None:
-        """The closest text of another row (of equals the first) if it is above `max_overlap`; `text` is not kept."""
+        """Find the closest text of another row, of equals the first, above `max_overlap`; do not add `text`."""
         return self._closest(row_id, *self._encode(text))
 
     def all_above(self, row_id: int, text: str) -> list[int]:
-        """All texts of other rows above `max_overlap`, by their numbers in the order of coming; `text` is not kept."""
+        """Return the numbers (from 0, as added) of other rows' texts above `max_overlap`; do not add `text`."""
         sequence, terms = self._encode(text)
         batches = self._candidates(row_id, terms)
         return [
@@ -172,7 +172,7 @@ class NearDuplicates:
         ]
 
     def check(self, row_id: int, text: str) -> NearDuplicate | None:
-        """What `closest` finds; where that is nothing, `text` is kept."""
+        """Return what `closest` finds; where that is None, add `text`."""
         sequence, terms = self._encode(text)
         found = self._closest(row_id, sequence, terms)
         if found is None:
@@ -180,7 +180,7 @@ class NearDuplicates:
         return found
 
     def _encode(self, text: str) -> tuple[array[int], list[int]]:
-        """Token ids in the order of the text, and its terms: all different, as many as tokens."""
+        """Return token ids in the order of the text, and its terms: all different, as many as tokens."""
         sequence, terms, seen = array("I"), list[int](), dict[str, int]()
         for token in tokens(text):
             before = seen[token] = seen.get(token, -1) + 1
@@ -218,7 +218,7 @@ class NearDuplicates:
         return found
 
     def _candidates(self, row_id: int, terms: list[int]) -> Iterator[Numbers]:
-        """Texts of other rows that may be above `max_overlap`, in the order in which they came, in batches."""
+        """Yield batches of the numbers of other rows' texts that may be above `max_overlap`, in the order of adding."""
         shortest = self._shortest_partner(len(terms))
         if shortest > len(terms):
             return
@@ -232,7 +232,7 @@ class NearDuplicates:
             yield texts[start : start + BATCH]
 
     def _shortest_partner(self, length: int) -> int:
-        """The least number of tokens that a near-duplicate of a text of `length` tokens has; length + 1 for none."""
+        """Return the fewest tokens that a near-duplicate of a text of `length` tokens has; length + 1 for none."""
         return bisect_left(
             range(length + 1), True, key=lambda other: bool(other) and 2 * other / (length + other) > self._max_overlap
         )
@@ -242,19 +242,19 @@ class NearDuplicates:
         return len(postings) if isinstance(postings, array) else postings is not None
 
     def _texts_with(self, terms: Sequence[int]) -> Numbers:
-        """The texts that hold any of the terms, each as often as it holds one."""
+        """Return the numbers of texts that hold any of the terms, a text once for each term that it holds."""
         found = [self._postings[term] for term in terms]
         single = array("I", [postings for postings in found if isinstance(postings, int)])
         return np.concatenate([_view(single), *(_view(postings) for postings in found if isinstance(postings, array))])
 
     def _overlaps(self, sequence: array[int], texts: Numbers) -> Numbers:
-        """The ROUGE-L of `sequence` with each of `texts`."""
+        """Return the ROUGE-L of `sequence` with each of `texts`."""
         lengths = _view(self._lengths)[texts]
         overlaps: Numbers = 2 * self._lcs(sequence, texts, lengths) / (len(sequence) + lengths)
         return overlaps
 
     def _lcs(self, sequence: array[int], texts: Numbers, lengths: Numbers) -> Numbers:
-        """The LCS of `sequence` with each of `texts`, in tokens.
+        """Return the LCS of `sequence` with each of `texts`, in tokens.
 
         Tokens are written as characters, numbered by their place in `sequence`; all others are one character,
         which is not in it. So the number of different tokens may exceed that of characters.

@@ -22,9 +22,9 @@ PENDING = 2_000_000  # pairs of tokens counted at a time
 def measure_rows(
     rows: Iterable[tuple[str, str | None]], finder: Callable[[str], FirstPair | None] = first_pair_of
 ) -> DataSetMeasures:
-    """The measures of rows (instruction, its parent's text or None).
+    """Measure rows, each an instruction and its parent's text or None.
 
-    Rows are read once, as a stream; their order changes nothing but the places at which samples are cut.
+    Rows are read once, as a stream; their order matters only to which rows of a large set are sampled.
     `finder` gives what finds verb-noun pairs in texts of a language, or None where that is not installed.
     """
     measurer = Measurer()
@@ -69,7 +69,7 @@ class Measurer:
     def measures(
         self, finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
     ) -> DataSetMeasures:
-        """What the rows so far measure."""
+        """Return the measures of all rows so far; `finder` is that of `measure_rows`."""
         pairs, note = verb_noun_pairs(self._tagged.values(), finder, each)
         return DataSetMeasures(
             rows=len(self._characters),
@@ -107,6 +107,6 @@ class Distinct:
         self._pending, self._waiting = [], 0
 
     def share(self) -> float | None:
-        """Different numbers / all numbers; None where there are none."""
+        """Return different numbers / all numbers; None where there are none."""
         self._merge_pending()
         return round(len(self._known) / self._total, 4) if self._total else None

@@ -33,14 +33,14 @@ _ENGLISH, _FOREIGN = (frozenset(words.split()) for words in _SMALL_WORDS.values(
 
 
 def count_scripts(text: str) -> Counter[str]:
-    """Letters of `text` by script; letters of scripts not listed here do not count."""
+    """Count the letters of `text` by script; letters of scripts not listed here do not count."""
     scripts = ("Latin",) if text.isascii() else _SCRIPTS
     counts = ((name, sum(map(len, _SCRIPTS[name].findall(text)))) for name in scripts)
     return Counter({name: count for name, count in counts if count})
 
 
 def language(text: str, scripts: Mapping[str, int]) -> str:
-    """The language of `text`, whose letters are counted in `scripts`: ko, en, ja, zh, other, or none."""
+    """Return the language of `text`, whose letters are counted in `scripts`: ko, en, ja, zh, other, or none."""
     weights = {name: count * (HANGUL_WEIGHT if name == "Hangul" else 1) for name, count in scripts.items()}
     kana, han = weights.pop("Kana", 0), weights.pop("Han", 0)
     weights["East Asian"] = kana + han
@@ -61,7 +61,7 @@ def _latin_language(text: str) -> str:
 
 
 def shares(counts: Counter[str]) -> dict[str, float]:
-    """Counts as shares of their sum, largest first; equal ones by name."""
+    """Return counts as shares of their sum (0 to 1), largest first; equal ones by name."""
     total = counts.total()
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {name: round(count / total, 4) for name, count in ordered}

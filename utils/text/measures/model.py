@@ -40,7 +40,7 @@ class Distribution(Measure):
 
     @classmethod
     def of(cls, values: "np.ndarray", edges: tuple[float, ...]) -> Self | None:
-        """The distribution of `values` (one-dimensional); None where there are none."""
+        """Return the distribution of `values` (one-dimensional) over bins between `edges`; None for no values."""
         import numpy as np  # not before something is measured: the start of the program can spare it
 
         if not len(values):

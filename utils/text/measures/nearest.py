@@ -32,17 +32,17 @@ class Vocabulary(dict[str, str]):
         return character
 
     def encode(self, text: str) -> str:
-        """One character per token of `text`; the same token is the same character."""
+        """Return one character per token of `text`; the same token is the same character."""
         return "".join(map(self.__getitem__, tokens(text)))
 
 
 def overlap(one: str, other: str) -> float:
-    """ROUGE-L F1 of two encoded texts; 0 where one is empty."""
+    """Return the ROUGE-L F1 of two encoded texts; 0 where one is empty."""
     return Indel.normalized_similarity(one, other) if one and other else 0.0
 
 
 def nearest_overlap(texts: Sequence[str], rows: int, each: Each = in_silence) -> NearestOverlap | None:
-    """The highest ROUGE-L of encoded texts with any other of `texts`; None for fewer than two.
+    """Measure the highest ROUGE-L of encoded texts with any other of `texts`; None for fewer than two.
 
     `texts` stand in random order and are all `rows` rows of a set or a sample of them. As many of them are looked
     at as the time allows, from the first; each is compared with all.
@@ -60,7 +60,7 @@ def nearest_overlap(texts: Sequence[str], rows: int, each: Each = in_silence) ->
 
 
 def _affordable(texts: Sequence[str | None]) -> int:
-    """How many texts can be compared with all within `STEPS`."""
+    """Return how many texts can be compared with all within `STEPS`; at least `FEWEST`, if there are as many."""
     lengths = np.array([len(text or "") for text in texts])
     steps_each = max(1.0, float(np.ceil(lengths / BLOCK).mean()) * float(lengths.sum()))
     return min(len(texts), max(FEWEST, int(STEPS / steps_each)))

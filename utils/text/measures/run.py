@@ -15,7 +15,7 @@ from utils.text.measures.verb_noun import FirstPair, first_pair_of
 def measure_run(
     rows: Iterable[StoredRow], finder: Callable[[str], FirstPair | None] = first_pair_of, each: Each = in_silence
 ) -> RunMeasures:
-    """The measures of stored rows in seed order: those of one id stand together.
+    """Measure the stored rows of a run in seed order: those of one id stand together.
 
     Seeds are all rows that were not set aside, evolved or not. A generation holds the rewrites of that round that
     evolved rows are made of; a rewrite that several of them share counts once.
@@ -40,7 +40,7 @@ def measure_run(
 
 
 def _rewrites(records: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str, str]]:
-    """Each rewrite of one seed's rows once: its generation, its text, its parent's text."""
+    """Yield each rewrite of one seed's rows once: its generation, its text, its parent's text."""
     seen: set[tuple[str, str]] = set()
     for record in records:
         texts = [record["seed_instruction"], *(stage["instruction"] for stage in record["stages"])]

@@ -8,12 +8,12 @@ T = TypeVar("T")
 
 
 def rank(key: str) -> int:
-    """A number between 0 and 2**64 that looks random and depends on `key` alone."""
+    """Return a number from 0 to 2**64 - 1 that looks random and depends on `key` alone."""
     return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 def row_rank(row_id: int, generation: int) -> int:
-    """The rank of a row of a run: whoever draws rows by it draws the same ones."""
+    """Return the rank of a row of a run: whoever draws rows by it draws the same ones."""
     return rank(f"row:{row_id}:{generation}")
 
 
@@ -34,5 +34,5 @@ class Sample(Generic[T]):
             heapq.heapreplace(self._heap, entry)
 
     def values(self) -> list[T]:
-        """The kept values, lowest rank first: any first part of them is a sample, too."""
+        """Return the kept values, lowest rank first: any first part of them is a sample, too."""
         return [value for *_, value in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]

@@ -53,7 +53,7 @@ class TagMeasures(Measure):
 
 
 def measure_tags(tagged: Sequence[Tags]) -> TagMeasures:
-    """Complexity and diversity of instructions with these tags, which are taken as they stand."""
+    """Measure complexity and diversity of instructions (InsTag) by their tags, which are taken as they stand."""
     found = [tags for tags in tagged if tags is not None]
     counts, sizes = _frequencies(found), Counter(len(tags) for tags in found)
     return TagMeasures(
@@ -68,7 +68,10 @@ def measure_tags(tagged: Sequence[Tags]) -> TagMeasures:
 
 
 def fold(tag: str) -> str:
-    """`tag` in lower-case ASCII with single spaces; empty for what is no tag: no Latin letter, or a whole sentence."""
+    """Write `tag` in lower-case ASCII with single spaces.
+
+    Returns an empty text for what is no tag: one without a Latin letter, or a whole sentence.
+    """
     if len(tag) > 4 * LONGEST:  # normalizing takes time quadratic in a run of combining marks
         return ""
     plain = unicodedata.normalize("NFKD", tag).encode("ascii", "ignore").decode().lower()
@@ -78,7 +81,7 @@ def fold(tag: str) -> str:
 
 
 def merge_similar(tagged: Sequence[Tags]) -> list[Tags]:
-    """The same instructions with one tag for all that are similar: the most frequent one, of equals the first by name.
+    """Replace similar tags of instructions by one of them: the most frequent, of equals the first by name.
 
     What is compared must be merged together: tags of seeds and of evolved rows in one call.
     """
@@ -95,7 +98,7 @@ def _by_frequency(counts: Counter[str]) -> list[str]:
 
 
 def _merged_names(counts: Counter[str]) -> dict[str, str]:
-    """For every tag the one that is kept in its place."""
+    """Return for every tag the one that is kept in its place."""
     from rapidfuzz import fuzz, process  # numpy with it, which a run without tags can spare
 
     names: dict[str, str] = {}

@@ -24,7 +24,7 @@ FirstPair = Callable[[str], Pair | None]
 
 @cache
 def first_pair_of(language: str) -> FirstPair | None:
-    """What finds pairs in texts of `language` (ko or en); None where its package is not installed."""
+    """Return what finds the pair of a text in `language` (ko or en); None where its package is not installed."""
     try:
         return _ENGLISH_OR_KOREAN[language]()
     except ImportError:
@@ -36,10 +36,10 @@ def verb_noun_pairs(
     finder: Callable[[str], FirstPair | None] = first_pair_of,
     each: Each = in_silence,
 ) -> tuple[VerbNounPairs | None, str]:
-    """The pairs of (language, text) entries, one of each at most; or None and a note that says what is missing.
+    """Count the pairs of (language, text) entries, at most one of each; or return None and a note of what is missing.
 
-    Other languages than Korean and English are passed over. A part of the languages gives no figure: it would
-    mistake what is not installed for a lack of variety.
+    Other languages than Korean and English are passed over. Where the package of one of them is missing there is no
+    figure at all: a part of the rows would be mistaken for a lack of variety.
     """
     texts = [(language, text) for language, text in texts if language in EXTRAS]
     if not texts:
@@ -77,7 +77,7 @@ _DETERMINER = ("AT0", "CRD", "DT0", "DPS")
 
 
 def english_pair(sentence: Sequence[Tagged]) -> Pair | None:
-    """The first finite verb or infinitive of a tagged sentence with a direct object, and the head of that object."""
+    """Return the first finite verb or infinitive of a sentence with a direct object, and that object's head noun."""
     for position, (_, verb, tag) in enumerate(sentence):
         is_verb = (tag in _VERBS and verb != "please") or (position == 0 and _is_imperative(sentence))
         if is_verb and (noun := _object(sentence[position + 1 :])):
@@ -86,12 +86,12 @@ def english_pair(sentence: Sequence[Tagged]) -> Pair | None:
 
 
 def _is_imperative(sentence: Sequence[Tagged]) -> bool:
-    """Whether a first word that was taken for a noun must be a verb: "Name three rivers", "Outline a plan"."""
+    """Tell whether a first word that was taken for a noun must be a verb: "Name three rivers", "Outline a plan"."""
     return len(sentence) > 1 and sentence[0][2].startswith(_NOUN) and sentence[1][2].startswith(_DETERMINER)
 
 
 def _object(words: Sequence[Tagged]) -> str | None:
-    """The last of the first run of nouns, if nothing but its attributes stand before it."""
+    """Return the last of the first run of nouns; None if anything but its attributes stands before it."""
     attributes = len(list(takewhile(lambda word: word[2].startswith(_BEFORE_NOUN), words)))
     nouns = list(takewhile(lambda word: word[2].startswith(_NOUN), words[attributes:]))
     return nouns[-1][1] if nouns else None
@@ -120,7 +120,7 @@ _KOREAN_NOUN = ("NN", "SL", "XR")
 
 
 def korean_pair(morphemes: Sequence[Morpheme]) -> Pair | None:
-    """The last verb with an object of its own, in the first sentence that has one: verbs come last in Korean."""
+    """Return the last verb with an object, and this, of the first sentence with one: verbs come last in Korean."""
     pair, noun = None, None
     for position, (form, tag, sentence) in enumerate(morphemes):
         if pair and sentence != morphemes[position - 1][2]:
@@ -137,7 +137,7 @@ def korean_pair(morphemes: Sequence[Morpheme]) -> Pair | None:
 
 
 def _noun_before(morphemes: Sequence[Morpheme], position: int) -> str | None:
-    """The noun that an object particle marks, without suffixes such as 들."""
+    """Return the noun that the object particle at `position` marks, without suffixes such as 들; None for none."""
     for form, tag, _ in reversed(morphemes[max(0, position - 3) : position]):
         if tag.startswith(_KOREAN_NOUN):
             return form
