@@ -75,7 +75,7 @@ async def learn_method(ctx: RunContext, train: Sequence[SeedInstruction], dev: S
 
 
 async def measure(ctx: RunContext, method: Method, groups: Groups) -> tuple[RowOutcome, ...]:
-    """Evolve groups of dev rows once with `method`, judge, answer, apply rules: the outcomes, in row order."""
+    """Evolve groups of dev rows once with `method`, judge, answer, apply rules; return the outcomes in row order."""
     roles = roles_of(ctx, lambda *_: method, rounds=1, judged=ctx.config.judge != "off", final=False)
 
     async def of_group(group: Sequence[SeedInstruction]) -> list[RowOutcome]:
@@ -87,7 +87,7 @@ async def measure(ctx: RunContext, method: Method, groups: Groups) -> tuple[RowO
 
 
 async def evolve_train(ctx: RunContext, method: Method, train: Sequence[SeedInstruction]) -> list[Case]:
-    """Trajectories of `loop` rounds, and what the judge finds in their final stages."""
+    """Evolve `train` with `method` for `loop` rounds; return trajectories, with what the judge finds in last stages."""
 
     async def of_group(group: Sequence[SeedInstruction]) -> list[Case]:
         evolving = (evolve(ctx.evol, seed, lambda *_: method, ctx.config.loop, first_rewrite_rule) for seed in group)
@@ -102,9 +102,9 @@ async def evolve_train(ctx: RunContext, method: Method, train: Sequence[SeedInst
 async def new_candidates(
     ctx: RunContext, best: CandidateScore, cases: list[Case], dev: Sequence[SeedInstruction], step: int
 ) -> list[Candidate]:
-    """Proposals to replace `best.method`, each measured for as long as it can still win (validator/race.py)."""
+    """Return candidates to replace `best.method`, each measured for as long as it can still win (validator/race.py)."""
     groups = list(groups_of_ten(dev))
-    # As wide as there are candidates, whatever the batch size: the same calls in every run, so that the journal fits.
+    # The width does not depend on the batch size: every run makes the same calls, so that the journal has the answers.
     race = Race(best, range(ctx.config.candidate_size), [len(group) for group in groups], ctx.config.candidate_size)
     proposals: dict[int, tuple[Method, Feedback]] = {}
 
@@ -127,7 +127,7 @@ async def new_candidates(
 
 
 async def propose(ctx: RunContext, method: Method, cases: list[Case], draw: int) -> tuple[Method, Feedback] | str:
-    """One analysis and one optimization; where no usable method came of it, why."""
+    """Analyze and optimize once; return the new method and the feedback that led to it, or why there is none to use."""
     feedback = await analyze(ctx.optim, method, cases, draw)
     if not feedback:
         return "the analysis brought no feedback"
@@ -136,7 +136,7 @@ async def propose(ctx: RunContext, method: Method, cases: list[Case], draw: int)
 
 
 async def choose_best(ctx: RunContext, best: CandidateScore, scores: Sequence[CandidateScore]) -> CandidateScore:
-    """The lowest failure rate; among equals the pairwise judge, then the incumbent `best`."""
+    """Return the score of lowest failure rate; of equals, the pairwise judge's choice, else the first, `best` first."""
     equals = leaders([best, *scores])
     margins: dict[str, int] = {}
     if len(equals) > 1 and ctx.config.judge != "off":
@@ -147,7 +147,7 @@ async def choose_best(ctx: RunContext, best: CandidateScore, scores: Sequence[Ca
 
 
 async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], rows: RowStore, folder: Folder) -> None:
-    """Evolve and answer the whole data set, in groups of ten that know nothing of each other; drop near-duplicates."""
+    """Evolve and answer the seeds of the run in independent groups of ten, into `rows`; then drop near-duplicates."""
     config, chosen = ctx.config, seeds.of_run(ctx.config)
 
     async def of_group(group: Sequence[SeedInstruction]) -> None:
@@ -171,7 +171,7 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
 async def evolve_group(
     ctx: RunContext, group: Sequence[SeedInstruction], methods: Sequence[Method]
 ) -> list[RowOutcome]:
-    """What became of ten rows after all rounds: the last one is the row, or every one where generations are kept."""
+    """Evolve and answer ten rows; return an outcome per row, or one per row and round where generations are kept."""
     config, judged = ctx.config, ctx.config.judge == "all"
     choose = drawn_from(methods, config.seed, config.breadth)
 
@@ -185,7 +185,7 @@ async def evolve_group(
 
 
 def roles_of(ctx: RunContext, choose: Choose, rounds: int, judged: bool, final: bool) -> Roles:
-    """The roles as a group of rows needs them. The final run keeps what is merely no harder, or unjudged."""
+    """Return the roles as a group of rows calls them; `final` keeps rewrites that are merely no harder, or unjudged."""
     return Roles(
         evolve=lambda seed, reason, draw: evolve(ctx.evol, seed, choose, rounds, first_rewrite_rule, reason, draw),
         judge=judges(ctx.optim, labels=judged, equality=ctx.config.method == EVOL_INSTRUCT),
@@ -200,7 +200,7 @@ def roles_of(ctx: RunContext, choose: Choose, rounds: int, judged: bool, final: 
 
 
 async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -> Ran:
-    """Learn, unless the methods are at hand; evolve and answer all rows, which wait in `rows`; write the result."""
+    """Learn a method if the flags say so; evolve and answer all rows, kept in `rows`; write and return the result."""
     config, learned = ctx.config, Learned(methods_at_hand(ctx.config.method))
     if config.learns:
         train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
@@ -213,7 +213,7 @@ async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -
 
 
 async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:
-    """All that the flags ask for, under one budget: explore if there are no seeds yet; one run, or several compared."""
+    """Do all that the flags ask for, under one budget: explore if there are no seeds; one run, or several compared."""
     ledger = Ledger(config.max_calls, config.max_cost)
     if seeds is None:
         seeds = await explored_seeds(config, folder, ledger, scratch / "seeds.sqlite")
@@ -228,7 +228,7 @@ async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, s
 
 
 async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, ledger: Ledger) -> Told:
-    """Every method of `--compare` over the same rows, one after the other, under one budget: the table."""
+    """Run every method of `--compare` over the same rows, one after the other, under one budget; return the table."""
     compared = []
     for number, of_one in enumerate(config.runs(), start=1):
         async with open_context(of_one, folder.journal, ledger.remaining()) as ctx:
@@ -240,7 +240,7 @@ async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, 
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command; returns its exit code (utils/errors.py)."""
+    """Run the command; return its exit code (utils/errors.py)."""
     with open_command(argv) as command:
         config, seeds = command.read()
         at_hand = [methods_at_hand(of_one.method) for of_one in config.runs()]

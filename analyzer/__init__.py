@@ -17,7 +17,7 @@ __all__ = ["analyze", "compare", "equal", "judge", "judges"]
 def judges(
     llm: LLM, labels: bool, equality: bool
 ) -> Callable[[Mapping[int, Trajectory]], Awaitable[dict[int, Finding]]] | None:
-    """Choose what reads rewrites besides the rules: the judge of labels, Evol-Instruct's of equality, both or none."""
+    """Return what judges rewrites besides the rules: the judge of labels, the judge of equality, both, or None."""
     if not equality:
         return partial(judge, llm) if labels else None
 

@@ -19,15 +19,15 @@ Told = tuple[tuple[Message, ...], str]  # a question and its reply
 
 
 async def analyze(llm: LLM, method: Method, cases: Sequence[Case], draw: int) -> Feedback | None:
-    """Ask for feedback on `method`, from its trajectories and what was found in them.
+    """Ask for feedback on `method`, from its trajectories and what was found in them; return None where no reply came.
 
-    The transcript goes on to the Optimizer, so that it sees the very cases. None where no reply came.
+    The feedback's transcript goes on to the Optimizer, so that it sees the same cases.
     """
     told = await _ask(llm, method, list(enumerate(cases, start=1)), draw)
     if not told:
         return None
     failed_cases, texts = zip(*(read_feedback(reply) for _, reply in told), strict=True)
-    # Of several parts the Optimizer sees the cases of the longest one, and what was said of all.
+    # Of several parts the Optimizer sees the cases of the longest one, and the replies about all.
     question = max((question for question, _ in told), key=lambda question: len(question[-1].content))
     replies = "\n\n".join(reply for _, reply in told)
     transcript = (*question, Message("assistant", replies))
@@ -35,7 +35,7 @@ async def analyze(llm: LLM, method: Method, cases: Sequence[Case], draw: int) ->
 
 
 async def _ask(llm: LLM, method: Method, cases: Sequence[NumberedCase], draw: int) -> list[Told]:
-    """The question about all cases and its reply; of what the server refuses, those of halves, down to single cases."""
+    """Ask about all cases; where that is refused, about halves, down to single cases. Return questions with replies."""
     blocks = joined(
         trajectory_block(case_id, trajectory, describe(trajectory, finding)) for case_id, (trajectory, finding) in cases
     )

@@ -8,7 +8,7 @@ from utils.schema import Completion
 
 T = TypeVar("T")
 TRIES = 3  # how often a case is asked for that is missing or unreadable, before it stays unscored
-IN_HALVES = {"content_filter", "rejected", "too_long", "length"}  # failures that fewer cases may not have
+IN_HALVES = {"content_filter", "rejected", "too_long", "length"}  # failures that may not occur with fewer cases
 
 
 async def ask_about(
@@ -17,11 +17,11 @@ async def ask_about(
     read: Callable[[str, int], dict[int, T]],
     tries: int = TRIES,
 ) -> tuple[dict[int, T], dict[int, str]]:
-    """What the replies say of each case, and of each of the others why nothing is known of it.
+    """Ask about cases; return what the replies say of each case, and for every other case why nothing is known of it.
 
     `ask` takes the ids of the cases to ask for and the draw; `read` takes a reply and the highest id. Cases that a
-    reply lacks are asked for again. What the server refuses, or finds too long, is asked for in halves, down to single
-    cases. Raises what `ask` raises.
+    reply lacks are asked for again, `tries` times in all. What the server refuses or cuts, or finds too long, is asked
+    for in halves, down to single cases. Raise what `ask` raises.
     """
     found: dict[int, T] = {}
     why = "no reply could be read"

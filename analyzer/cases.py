@@ -9,17 +9,17 @@ LONGEST_TEXT = 8_000  # characters of one text in a case; a longer one loses its
 
 
 def shown(text: str) -> str:
-    """`text`, or its beginning and end where it is too long to be shown to a judge."""
+    """Return `text`, or its beginning and end where it is too long to be shown to a judge."""
     return clip(text, LONGEST_TEXT)
 
 
 def context_lines(seed: SeedInstruction) -> list[tuple[str, str]]:
-    """What was said before the instruction of a case, as its first line; nothing where nothing was."""
+    """Return what was said before the instruction of a case as a (name, text) line; [] where nothing was said."""
     return [("Context", fill("case_context", context=shown_context(seed.context)))] if seed.context else []
 
 
 def trajectory_block(case_id: int, trajectory: Trajectory, found: str = "") -> str:
-    """All stages of a trajectory as a case; `found` is what rules and judge say of it."""
+    """Write all stages of a trajectory as a case; `found` is what rules and judge say of it."""
     texts = (trajectory.seed.text, *(stage.instruction for stage in trajectory.stages))
     lines = [(f"Stage {number}", shown(text)) for number, text in enumerate(texts)]
     lines = [*context_lines(trajectory.seed), *lines]
@@ -27,7 +27,7 @@ def trajectory_block(case_id: int, trajectory: Trajectory, found: str = "") -> s
 
 
 def rewrite_block(case_id: int, trajectory: Trajectory) -> str:
-    """Seed and final rewrite as a case of two stages; a rewrite in breadth says that it was meant as such."""
+    """Write seed and final rewrite as a case of two stages, which says so where the rewrite was made in breadth."""
     lines = [("Stage 0", shown(trajectory.seed.text)), ("Stage 1", shown(trajectory.final))]
     lines = [*context_lines(trajectory.seed), *lines]
     in_breadth = any(stage.in_breadth for stage in trajectory.stages)
@@ -35,7 +35,7 @@ def rewrite_block(case_id: int, trajectory: Trajectory) -> str:
 
 
 def describe(trajectory: Trajectory, finding: Finding | None) -> str:
-    """What was found in a trajectory, in one line; empty where nothing was."""
+    """Say in one line what was found in a trajectory; empty where nothing was."""
     if trajectory.stopped:
         return f"the next stage was rejected: {trajectory.stopped.reason}"
     if finding and finding.labels:

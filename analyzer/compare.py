@@ -20,7 +20,7 @@ Pair = tuple[Trajectory, Trajectory]  # the incumbent's and the candidate's traj
 
 
 async def compare(llm: LLM, pairs: Sequence[Pair], order_seed: str) -> int:
-    """Pairs that the candidate wins minus those that it loses; ties and unreadable cases count for neither.
+    """Count the pairs that the candidate wins minus those that it loses; ties and unreadable cases count for neither.
 
     Which rewrite stands first is drawn per row from `order_seed` and the seed's id, not from the order of calls.
     """

@@ -15,7 +15,7 @@ from utils.schema import EQUAL, UNJUDGED, Completion, Finding, Trajectory
 
 
 async def equal(llm: LLM, cases: Mapping[int, Trajectory]) -> dict[int, bool]:
-    """Whether each rewrite equals its parent; a case that cannot be read is left out."""
+    """Tell for each case whether the rewrite equals its parent; a case that no reply answers readably is left out."""
 
     async def ask(case_ids: Collection[int], draw: int) -> Completion:
         blocks = joined(rewrite_block(case_id, cases[case_id]) for case_id in case_ids)
@@ -26,7 +26,7 @@ async def equal(llm: LLM, cases: Mapping[int, Trajectory]) -> dict[int, bool]:
 
 
 def with_equality(findings: Mapping[int, Finding], equals: Mapping[int, bool]) -> dict[int, Finding]:
-    """Findings with the equality judge's label before their own; unscored where that judge could not tell."""
+    """Put the label EQUAL first where a rewrite equals its parent; cases that `equals` lacks become unscored."""
     return {case_id: _with_equality(finding, equals.get(case_id)) for case_id, finding in findings.items()}
 
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 async def judge(llm: LLM, cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
-    """One finding per case; keys are the positions in the group, from 1, and stay the same when asked again.
+    """Return a finding per case, under the keys of `cases`, which are positions in the group, from 1.
 
     A case that no reply judges readably is unscored, with a note that says why, never passed silently.
     """

@@ -30,10 +30,10 @@ MOST = 30  # tags that one instruction can bear; a reply with more has run away
 
 
 async def tag(llm: LLM, instructions: Sequence[str]) -> list[Tags]:
-    """The tags of each instruction, in the order given; None where no reply could be read.
+    """Return the tags of each instruction, in the order given; None where no reply could be read.
 
     Similar tags are merged over all instructions of this call: give what is to be compared (seeds and evolved
-    rows) in one call. Raises what `llm` raises.
+    rows) in one call. Raise what `llm.complete` raises.
     """
     groups = (instructions[start : start + GROUP] for start in range(0, len(instructions), GROUP))
     tagged = await gather_or_cancel(*(_tag_group(llm, group) for group in groups))
@@ -41,16 +41,16 @@ async def tag(llm: LLM, instructions: Sequence[str]) -> list[Tags]:
 
 
 def sample_ids(ids: Iterable[int], size: int, seed: int) -> list[int]:
-    """At most `size` of `ids`, in ascending order, drawn by chance that depends on the seed and each id alone.
+    """Draw at most `size` of `ids`, by chance that depends on `seed` and each id alone; return them in ascending order.
 
-    So the sample of the rows that survived holds the sampled seeds that survived: both samples are mostly of the
-    same rows, and their figures differ for what was done to them.
+    So an id that is drawn from all is also drawn from any part of them that it is in: the samples of seeds and of
+    evolved rows are mostly of the same rows, and their figures differ by what was done to these.
     """
     return sorted(nsmallest(size, ids, key=lambda row_id: (rank(f"{seed}:tag:{row_id}"), row_id)))
 
 
 async def tag_samples(llm: LLM, rows: RowStore, config: RunConfig) -> str:
-    """Tag samples of seeds and of evolved rows together: their complexity and diversity, as JSON."""
+    """Tag samples of seeds and of evolved rows together; return their complexity and diversity, as JSON."""
     outcomes = {key: row.outcome for key, row in stored_rows(rows) if row.outcome != "set_aside"}
     # A seed counts once, however many generations of it are rows.
     of_seeds = (key for key in outcomes if key % max(1, config.generations) == 0)
@@ -78,12 +78,12 @@ async def _tag_group(llm: LLM, group: Sequence[str]) -> list[Tags]:
 
 
 def read_tags(reply: str, count: int) -> dict[int, tuple[str, ...]]:
-    """Folded tags by case id, for each case 1..count that has one which can be read; each tag once, as they come."""
+    """Read the folded tags of the cases 1..count, by case id, each tag once; cases that cannot be read are left out."""
     return {case: item.tags for case, item in read_cases(reply, count, _TaggedCase).items()}
 
 
 def _tags(value: Any) -> tuple[str, ...]:
-    """Tags given as a list, as one text between commas, or with explanations (`{"tag": "…", "explanation": "…"}`)."""
+    """Read tags from a list, from a text with commas, or with explanations (`{"tag": "…", "explanation": "…"}`)."""
     listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     texts = (entry.get("tag") if isinstance(entry, dict) else entry for entry in listed)
     folded = tuple(dict.fromkeys(tag for text in texts if isinstance(text, str) and (tag := fold(text))))

@@ -20,12 +20,15 @@ CheckRewrite = Callable[[str, str], str | None]  # parent and rewrite -> name of
 
 
 def initial_method() -> Method:
-    """The method that learning starts from: list ways, plan, rewrite, review (paper, section 3.1)."""
+    """Return the method that learning starts from: list ways, plan, rewrite, review (paper, section 3.1)."""
     return Method(template("initial_method").template, origin="initial")
 
 
 def method_from_file(path: Path) -> Method:
-    """A method learned earlier or written by hand: `best_method.txt` of a run folder, say. Raises ConfigError."""
+    """Read a method that was learned earlier (`best_method.txt` of a run folder) or written by hand.
+
+    Raise ConfigError where the file cannot be read, is empty or is too long.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_METHOD + 1).strip()
@@ -39,9 +42,9 @@ def method_from_file(path: Path) -> Method:
 
 
 def methods_at_hand(name: str) -> Sequence[Method]:
-    """The methods that `--method` names and that need not be learned; of `auto`, what learning starts from.
+    """Return the methods that `--method` names; for `auto`, where one is learned first, what learning starts from.
 
-    Raises ConfigError for a file that cannot be read.
+    Raise ConfigError for a file that cannot be used.
     """
     if name == EVOL_INSTRUCT:
         return six_operations()
@@ -49,7 +52,10 @@ def methods_at_hand(name: str) -> Sequence[Method]:
 
 
 def drawn_from(methods: Sequence[Method], seed: int, breadth: float) -> Choose:
-    """Draw one of `methods` for each row and round, by `seed` and their numbers alone; for a share, `breadth`."""
+    """Return a function that draws one of `methods` for a row and round, by `seed`, the row's id and the round alone.
+
+    With probability `breadth` it gives the operation in breadth instead.
+    """
 
     def choose(row: SeedInstruction, number: int) -> Method:
         random = Random(f"{seed}:{row.id}:{number}")
@@ -69,8 +75,8 @@ async def evolve(
 ) -> Trajectory:
     """Rewrite `seed` up to `rounds` times, each stage made from the one before; its context stays as it is.
 
-    `reason` says why a former attempt at this seed was rejected; it makes the prompt another one. `draw`
-    counts the attempts, from 0, so that a third one rejected for the same reason is asked anew as well.
+    `reason` says in the prompt why the former attempt at this seed was rejected. `draw` counts the attempts, from 0,
+    so that one whose prompt is the same as that of the attempt before is asked anew as well.
     A stage that cannot be used ends the trajectory: `stopped` says why, `rejected` or `reply` holds its text.
     """
     retry = fill("retry", reason=reason) if reason else ""

@@ -7,10 +7,10 @@ IN_DEPTH = ("constraints", "deepen", "concretize", "reasoning", "complicate_inpu
 
 
 def operation(name: str) -> Method:
-    """The operation whose prompt is `prompts/evol_instruct/NAME.txt`."""
+    """Return the operation whose prompt is `prompts/evol_instruct/NAME.txt`."""
     return Method(template(f"evol_instruct/{name}").template, origin="evol-instruct", name=name)
 
 
 def six_operations() -> tuple[Method, ...]:
-    """Five in depth, one in breadth; each is as likely as the others."""
+    """Return five operations in depth and one in breadth."""
     return tuple(map(operation, (*IN_DEPTH, BREADTH)))

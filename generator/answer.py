@@ -6,11 +6,10 @@ from utils.schema import Answer, Message, Trajectory
 
 
 async def answer(llm: LLM, trajectory: Trajectory, draw: int = 0) -> Answer:
-    """The LLM's answer to the final instruction of `trajectory`; `error` names a completion's failure.
+    """Answer the final instruction of `trajectory`; the answer's `error` names the completion's failure.
 
     `draw` counts the attempts at the row, from 0: a new attempt is answered anew, also to the same instruction.
-
-    A seed that was not rewritten and has a reference keeps it: no call is made.
+    A seed that was not rewritten and has a reference keeps it: no call is made. Raise what `llm.complete` raises.
     """
     if not trajectory.stages and trajectory.seed.reference:
         return Answer(trajectory, trajectory.seed.reference)
@@ -19,5 +18,5 @@ async def answer(llm: LLM, trajectory: Trajectory, draw: int = 0) -> Answer:
 
 
 def conversation(trajectory: Trajectory) -> tuple[Message, ...]:
-    """What is sent: what was said before, the instruction as the user's turn, and nothing else."""
+    """Return the messages to send: the seed's context, the instruction as the user's turn, and nothing else."""
     return (*trajectory.seed.context, *user(trajectory.final))

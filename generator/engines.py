@@ -9,7 +9,7 @@ from utils.seeds import SeedSet
 
 
 def cluster_of(config: RunConfig) -> AbstractContextManager[None]:
-    """The Ray cluster that the final run is for, connected to before anything costs. Raises EndpointError."""
+    """Return a context that connects to the run's Ray cluster, if it has one; it raises EndpointError if it cannot."""
     if config.engine == "local":
         return nullcontext()
     from generator.scale_out import connected
@@ -20,7 +20,7 @@ def cluster_of(config: RunConfig) -> AbstractContextManager[None]:
 async def drop_near_duplicates(rows: RowStore, seeds: SeedSet, config: RunConfig, each: Each) -> None:
     """Eliminate new instructions of `rows` that nearly repeat another row's, in row order; `each` shows how far it is.
 
-    With `--max-overlap 1` there are none. A cluster takes over where there are too many rows for one machine.
+    With `--max-overlap 1` nothing is done. A cluster takes over where there are too many rows for one machine.
     """
     if config.max_overlap == 1:
         return

@@ -59,14 +59,15 @@ class ExploreOptions:
     max_overlap: float = 0.7
 
     def breadth_at(self, level: int) -> int:
-        """How many sub-tasks a task has that lies `level` steps below the domain."""
+        """Return how many sub-tasks a task is to have that lies `level` steps below the domain; 0 from `depth` on."""
         return self.breadth[min(level, len(self.breadth) - 1)] if level < self.depth else 0
 
 
 async def explored_seeds(config: RunConfig, folder: RunFolder, ledger: Ledger, path: FilePath) -> SeedSet:
-    """Explore the domains of `--explore`; returns the seeds that came of it, in a store at `path`.
+    """Explore the domains of `--explore`; return the seeds that came of it, in a store at `path`.
 
-    The trees are kept in the run folder, so that they can be deepened later. Raises EndpointError where nothing came.
+    The trees are kept in the run folder, so that they can be deepened later. Raise EndpointError where nothing came,
+    and DataError for a kept tree that cannot be read.
     """
     options = ExploreOptions(config.explore_depth, config.explore_breadth, config.explore_samples, config.max_overlap)
     known = [tree_from_json(line, str(folder.path / TREES)) for line in folder.read_lines(TREES)]
@@ -85,11 +86,11 @@ async def explored_seeds(config: RunConfig, folder: RunFolder, ledger: Ledger, p
 async def explore(
     llm: LLM, domains: Sequence[str], options: ExploreOptions, known: Sequence[DomainTree] = ()
 ) -> list[DomainTree]:
-    """One tree per domain, in their order; a domain that is named twice is explored once.
+    """Return one tree per domain, in their order; a domain that is named twice is explored once.
 
     A tree of the same domain in `known` is continued: all of it stays, and only what `options` want beyond what was
     looked for is asked for. What the endpoint could not deliver is missing, and is asked for by the next call with
-    that tree. Raises what `llm.complete` raises.
+    that tree. Raise what `llm.complete` raises.
     """
     former = {one_line(tree.domain): tree for tree in known}
     named = {one_line(domain): domain for domain in reversed(domains)}
@@ -99,7 +100,7 @@ async def explore(
 
 
 async def _reply(llm: LLM, prompt: str, draw: int) -> str | None:
-    """The reply; "" where the server cut it, and None where the endpoint gave none within all retries."""
+    """Return the reply; "" where the server cut or refused it, None where the endpoint gave none within all retries."""
     completion = await llm.complete("explore", user(prompt), draw)
     if completion.failure == "unavailable":
         return None
@@ -120,7 +121,7 @@ class _Texts:
             self._folded.add(text.casefold())
 
     def take(self, text: str) -> bool:
-        """Take `text` in unless it is there already or a near-duplicate of one; whether it was new."""
+        """Take `text` in unless it or a near-duplicate of it is there already; return whether it was new."""
         folded = text.casefold()
         if folded in self._folded or self._copies.check(next(self._rows), text):
             return False
@@ -149,7 +150,7 @@ class _Growth:
         self._names = _Texts(options.max_overlap, (path[-1] for path in paths))
 
     async def explored(self, node: TaskNode, path: Path) -> TaskNode:
-        """The task with its sub-tasks, each explored in turn before the next are looked for."""
+        """Return the task with its sub-tasks, each explored in turn before the next are looked for."""
         wanted = self._options.breadth_at(len(path) - 1)
         children = [await self.explored(child, (*path, child.name)) for child in node.children]
         idle = 0
@@ -164,7 +165,7 @@ class _Growth:
         return replace(node, children=tuple(children), breadth=max(node.breadth, wanted))
 
     def _prompt(self, path: Path, children: Sequence[TaskNode], number: int) -> str:
-        """Lookahead from a task without sub-tasks, else backtracking from the last of them."""
+        """Write the prompt: lookahead from a task without sub-tasks, else backtracking from the last of them."""
         task = shown_path(path)
         if children:
             subtask = shown_path((*path, children[-1].name))
@@ -174,7 +175,7 @@ class _Growth:
         return fill("explore/subtasks", domain=path[0], known=_listed(self._paths), order=order)
 
     def _new_tasks(self, reply: str, path: Path, limit: int) -> list[TaskNode]:
-        """Up to `limit` tasks of the reply whose names overlap with none of the tree; they are known from now on."""
+        """Return up to `limit` tasks of the reply whose names overlap with none of the tree, and note them as known."""
         new = islice((subtask for subtask in read_subtasks(reply) if self._names.take(subtask.name)), limit)
         found = [TaskNode(subtask.name, subtask.reason) for subtask in new]
         self._paths += [(*path, node.name) for node in found]
@@ -182,7 +183,7 @@ class _Growth:
 
 
 def _listed(paths: Iterable[Path]) -> str:
-    """All tasks but the domain, a line each."""
+    """List all tasks but the domain, a line each; "(none)" where there is no other."""
     return "\n".join(f"- {shown_path(path[1:])}" for path in paths if len(path) > 1) or "(none)"
 
 
@@ -190,7 +191,7 @@ def _listed(paths: Iterable[Path]) -> str:
 
 
 async def _with_instructions(llm: LLM, trees: Sequence[DomainTree], options: ExploreOptions) -> list[DomainTree]:
-    """The trees with `options.samples` instructions per task, as far as the LLM has so many that are new."""
+    """Return the trees with up to `options.samples` instructions per task: fewer where the LLM has no more new ones."""
     before = [node for tree in trees for _, node in walk(tree.root)]
     after = await gather_or_cancel(
         *(
@@ -205,7 +206,7 @@ async def _with_instructions(llm: LLM, trees: Sequence[DomainTree], options: Exp
 
 
 async def _sampled(llm: LLM, tasks: str, path: Path, node: TaskNode, options: ExploreOptions) -> TaskNode:
-    """The task with instructions that are no near-duplicates of each other; the domain itself gets none."""
+    """Return the task with instructions that are no near-duplicates of each other; the domain itself gets none."""
     if len(path) == 1 or node.samples >= options.samples:
         return node
     written = list(node.instructions)
@@ -237,9 +238,9 @@ def _instructions_prompt(tasks: str, path: Path, reason: str, written: Sequence[
 
 
 def _filtered(before: Sequence[TaskNode], after: Sequence[TaskNode], max_overlap: float) -> Iterator[TaskNode]:
-    """The nodes `after`, in tree order, without new instructions that are near-duplicates of others of the trees.
+    """Yield the nodes `after`, in tree order, without new instructions that nearly repeat others of the trees.
 
-    What stood in the nodes `before` stays, and new ones are held against all of it and those kept before them.
+    Instructions of the nodes `before` stay; a new one is compared with all of these and with the new ones kept so far.
     """
     known = _Texts(max_overlap, (text for node in before for text in node.instructions))
     for old, node in zip(before, after, strict=True):
@@ -248,6 +249,6 @@ def _filtered(before: Sequence[TaskNode], after: Sequence[TaskNode], max_overlap
 
 
 def _rebuilt(node: TaskNode, fresh: Iterator[TaskNode]) -> TaskNode:
-    """The tree below `node` with its tasks taken from `fresh`, which holds them in tree order."""
+    """Return the tree below `node` with its tasks taken from `fresh`, which holds them in tree order."""
     own = next(fresh)
     return replace(own, children=tuple(_rebuilt(child, fresh) for child in node.children))

@@ -46,7 +46,7 @@ class _Proposed(BaseModel):
 
 
 def read_subtasks(reply: str) -> list[Subtask]:
-    """The sub-tasks of a reply of the form {"subtasks": [{"task": str, "reason": str}]}, those that can be read.
+    """Read the sub-tasks of a reply of the form {"subtasks": [{"task": str, "reason": str}]}; skip unreadable ones.
 
     The last such list counts; of a list that stands alone or is cut off, the entries that are whole.
     """
@@ -89,7 +89,7 @@ class _Heading:
 
 
 def read_instructions(reply: str) -> list[str]:
-    """The instructions of a reply, each under a heading like "#Instruction 1#:"; [] where it cannot be read.
+    """Read the instructions of a reply, each under a heading like "#Instruction 1#:"; [] where it cannot be read.
 
     A list of single numbered lines without any heading is read as well. A fence around everything, quotes, bold
     and fences around one instruction, and remarks after the last one are taken off.
@@ -111,7 +111,7 @@ def _headings(lines: list[str]) -> list[_Heading]:
 
 
 def _heading(number: int, line: str) -> _Heading | None:
-    """Read a line as a heading: numbered or between hash signs, and set off from what follows."""
+    """Read a line as a heading: numbered or between hash signs, and set off from what follows; None for other lines."""
     found = _HEADING.match(line[:_HEADING_LIMIT])
     if found is None:
         return None
@@ -127,7 +127,7 @@ def _heading(number: int, line: str) -> _Heading | None:
 
 
 def _own(headings: list[_Heading]) -> list[_Heading]:
-    """The headings that the model set itself: those like the first one, counting upwards; others are quoted text."""
+    """Return the headings that the model set itself: those like the first, counting upwards; others are quoted text."""
     alike = [heading for heading in headings if heading.style == headings[0].style]
     if len({heading.number for heading in alike}) == 1:
         return alike  # never counted at all
@@ -139,7 +139,7 @@ def _own(headings: list[_Heading]) -> list[_Heading]:
 
 
 def _unwrapped(lines: list[str]) -> list[str]:
-    """The inside of a fence that encloses all headings, or all lines."""
+    """Return the inside of a fence around all headings (without any: around all lines but the first), else `lines`."""
     headings = [heading.line for heading in _headings(lines)] or [n for n, line in enumerate(lines) if line.strip()][1:]
     for opening, closing in fence_blocks(lines):
         if headings and opening < headings[0] and (closing is None or headings[-1] < closing):
@@ -148,7 +148,7 @@ def _unwrapped(lines: list[str]) -> list[str]:
 
 
 def _numbered_lines(lines: list[str]) -> list[str]:
-    """The lines of a list 1., 2., … of single lines, if the reply is such a list and at most a line before it."""
+    """Return the texts of a list 1., 2., … of single lines, if the reply is that and at most one line before it."""
     spoken = [line for line in lines if line.strip()]
     if spoken and not _LISTED.match(spoken[0]):
         spoken = spoken[1:]
@@ -160,7 +160,7 @@ def _numbered_lines(lines: list[str]) -> list[str]:
 
 
 def _without_farewell(body: list[str]) -> list[str]:
-    """Cut before the paragraph in which the model speaks of its list or takes its leave."""
+    """Cut the text before the paragraph in which the model speaks of its list or takes its leave."""
     fenced = fenced_lines(body)
     for number, line in enumerate(body):
         if number and not fenced[number] and not body[number - 1].strip(" \t-*_") and _FAREWELL.match(line[:200]):
@@ -169,7 +169,7 @@ def _without_farewell(body: list[str]) -> list[str]:
 
 
 def _bare(body: list[str]) -> str:
-    """The instruction without separating rules behind it, and without a fence, quotes or bold around it."""
+    """Return the instruction without separating rules (---) behind it, or a fence, quotes or bold around it."""
     end = len(body)
     while end and (not body[end - 1].strip() or RULE.match(body[end - 1])):
         end -= 1
@@ -180,5 +180,5 @@ def _bare(body: list[str]) -> str:
 
 
 def _kept(texts: list[str]) -> list[str]:
-    """Those that say anything: no empty ones, and not the format's own example."""
+    """Return the texts that say anything: no empty ones, and not the format's own example."""
     return [text for text in texts if any(sign.isalnum() for sign in text) and not PLACEHOLDER.fullmatch(text)]

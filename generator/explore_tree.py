@@ -22,8 +22,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]++")
 class TaskNode:
     """A task, why it belongs to its parent, its instructions, and its sub-tasks.
 
-    `breadth` and `samples` say how many sub-tasks and instructions have been looked for to the end: so many
-    were found, or the LLM had no more that are new. What was cut short by a fault is not counted in.
+    `breadth` and `samples` are the numbers of sub-tasks and instructions that were looked for to the end, until they
+    were found or the LLM had no more new ones. A search that a fault cut short does not count.
     """
 
     name: str
@@ -43,17 +43,17 @@ class DomainTree:
 
 
 def new_tree(domain: str) -> DomainTree:
-    """The tree of a domain of which nothing is known yet."""
+    """Make the tree of a domain of which nothing is known yet."""
     return DomainTree(domain, TaskNode(one_line(domain)))
 
 
 def one_line(text: str) -> str:
-    """A name as it may stand on a line of a prompt or a terminal: no line breaks, no control characters."""
+    """Make a name fit for a line of a prompt or a terminal: without line breaks and control characters."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
 def walk(root: TaskNode) -> Iterator[tuple[Path, TaskNode]]:
-    """Every task with its path from the root, in tree order; the root comes first."""
+    """Yield every task with its path from the root, in tree order; the root comes first."""
     waiting: list[tuple[Path, TaskNode]] = [((root.name,), root)]
     while waiting:
         path, node = waiting.pop()
@@ -66,7 +66,7 @@ def shown_path(path: Path) -> str:
 
 
 def seed_records(trees: Iterable[DomainTree]) -> Iterator[dict[str, Any]]:
-    """The instructions as rows of a seed set, in tree order: `instruction`, and `task`, the path to its task."""
+    """Yield the instructions as rows of a seed set, in tree order: `instruction`, and `task`, the path to its task."""
     for tree in trees:
         for path, node in walk(tree.root):
             for text in node.instructions:
@@ -79,12 +79,12 @@ _TREE = TypeAdapter(DomainTree)
 
 
 def tree_to_json(tree: DomainTree) -> str:
-    """The tree as one line of JSON, not ASCII-escaped."""
+    """Write the tree as one line of JSON, not ASCII-escaped."""
     return _TREE.dump_json(tree).decode()
 
 
 def tree_from_json(text: str, source: str = "the saved tree of tasks") -> DomainTree:
-    """The tree that `tree_to_json` wrote. Raises DataError, which names `source`, where it is torn or foreign."""
+    """Read a tree that `tree_to_json` wrote. Raise DataError, which names `source`, where it is torn or foreign."""
     try:
         return _TREE.validate_json(text)
     except ValidationError as exc:
@@ -98,7 +98,7 @@ def tree_from_json(text: str, source: str = "the saved tree of tasks") -> Domain
 
 
 def render(tree: DomainTree) -> str:
-    """The tree drawn with lines; behind each task the number of its instructions, then with those below it."""
+    """Draw the tree with lines; behind each task stands the number of its instructions, then with those below it."""
     tasks = sum(1 for _ in walk(tree.root)) - 1
     head = f"{tree.root.name} ({_counted(tasks, 'task')}, {_counted(_below(tree.root), 'instruction')})"
     return "\n".join([head, *_branches(tree.root, "")])

@@ -20,7 +20,8 @@ Groups = Iterable[Sequence[SeedInstruction]]
 class Roles:
     """What a group needs of the other roles, as capabilities. `judge` None means rules alone.
 
-    `evolve` takes the seed, why the former attempt was rejected, and the attempt's number, from 0; so does `answer`.
+    `evolve` takes the seed, why the former attempt was rejected, and the attempt's number, from 0; `answer` takes the
+    trajectory and that number.
     """
 
     evolve: Callable[[SeedInstruction, str, int], Awaitable[Trajectory]]
@@ -32,14 +33,14 @@ class Roles:
 
 
 def groups_of_ten(seeds: Iterable[SeedInstruction]) -> Iterator[list[SeedInstruction]]:
-    """Seeds in their order, ten at a time."""
+    """Yield seeds in their order, ten at a time; the last group may be smaller."""
     iterator = iter(seeds)
     while group := list(islice(iterator, GROUP_SIZE)):
         yield group
 
 
 async def run_group(seeds: Sequence[SeedInstruction], roles: Roles, attempts: int) -> list[RowOutcome]:
-    """One outcome per seed, in their order. A row that failed is tried again, told why, up to `attempts` times."""
+    """Return one outcome per seed, in their order; a failed row is tried again, told why, `attempts` times in all."""
     outcomes: dict[int, RowOutcome] = {}
     pending = dict(enumerate(seeds, start=1))  # by position in the group, which is the judge's case_id
     for number in range(1, attempts + 1):
@@ -76,7 +77,7 @@ async def _finish(trajectory: Trajectory, finding: Finding | None, roles: Roles,
 
 
 def _reason(former: RowOutcome | None, roles: Roles) -> str:
-    """Why the former attempt was rejected, in words; empty for a first attempt."""
+    """Say why the former attempt was rejected; empty for a first attempt."""
     if former is None or not former.verdict.reason:
         return ""
     return roles.explain(former.verdict.reason, former.finding.note if former.finding else "")

@@ -15,7 +15,7 @@ from utils.schema import RowOutcome, SeedInstruction, Trajectory
 async def run_pool(
     seeds: Sequence[SeedInstruction], roles_of: Callable[[int], Roles], generations: int, attempts: int
 ) -> list[RowOutcome]:
-    """The outcome of each seed in each generation, generation by generation; `roles_of` takes its number."""
+    """Return the outcome of each seed in each generation, round by round; `roles_of` takes the generation, from 1."""
     pool = [Trajectory(seed) for seed in seeds]
     outcomes: list[RowOutcome] = []
     for generation in range(1, generations + 1):
@@ -27,7 +27,7 @@ async def run_pool(
 
 
 def _graft(member: Trajectory, grown: RowOutcome, generation: int) -> RowOutcome:
-    """The outcome of one round as part of the member's whole trajectory."""
+    """Return the outcome of one round as part of the member's whole trajectory."""
     stages = (*member.stages, *grown.trajectory.stages)
     trajectory = replace(grown.trajectory, seed=member.seed, stages=stages)
     return replace(grown, trajectory=trajectory, generation=generation)

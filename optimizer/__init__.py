@@ -21,7 +21,7 @@ NAMES_A_CASE = re.compile(r"\bcases? #?\d+\b", re.IGNORECASE)
 
 
 async def optimize(llm: LLM, method: Method, feedback: Feedback, draw: int) -> Method | str:
-    """A candidate to replace `method`, asked for again (told why) while it is not usable; else why there is none."""
+    """Ask for a method to replace `method`, up to TRIES times until one is usable; return it, or why there is none."""
     repair, reasons = "", []
     for attempt in range(TRIES):
         question = fill("optimize", max_chars=str(MAX_CHARS), repair=repair)
@@ -30,7 +30,7 @@ async def optimize(llm: LLM, method: Method, feedback: Feedback, draw: int) -> M
         if completion.failure and (completion.refused or completion.failure not in CUT_SHORT):
             return f"no reply came ({completion.failure}{f': {completion.said}' if completion.refused else ''})"
         text = read_method(completion.text)
-        # Of a cut block as much can be read as there is, and it is no method without its last step.
+        # What is left of a cut block can be read, but is no method without its last step.
         reason = CUT_SHORT[completion.failure] if completion.failure else why_unusable(text, method)
         if text and not reason:
             return Method(text, origin="optimized", parent_id=method.id)
@@ -41,7 +41,7 @@ async def optimize(llm: LLM, method: Method, feedback: Feedback, draw: int) -> M
 
 
 def why_unusable(text: str | None, old: Method) -> str | None:
-    """What keeps a proposed method from being used; None for a usable one."""
+    """Return why a proposed method cannot be used, or None where it can."""
     if not text:
         return "there was no fenced block labelled Optimized Method"
     if len(text) < MIN_CHARS:

@@ -28,7 +28,7 @@ async def gather_or_cancel(first: Awaitable[A], second: Awaitable[B], /) -> tupl
 @overload
 async def gather_or_cancel(*works: Awaitable[T]) -> list[T]: ...
 async def gather_or_cancel(*works: Awaitable[Any]) -> Any:
-    """Await all; the first error cancels the others, which are then waited for, and is raised as it is."""
+    """Await all, return their results in order; the first error cancels and awaits the others, and is raised as is."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         return await asyncio.gather(*tasks)

@@ -251,12 +251,12 @@ class RunConfig(BaseModel):
 
     @property
     def result(self) -> Path:
-        """The result file; of one in an object store its name in this folder, which the run folder is in."""
+        """The result file; of one in an object store only its name, as a path in the current folder of this machine."""
         return Path(PurePosixPath(self.save_path).name if is_url(self.save_path) else self.save_path)
 
     @property
     def in_partitions(self) -> bool:
-        """Is the result a folder of Parquet files, as those who work on clusters want it?"""
+        """Whether the result is a folder of Parquet files, as those who work on clusters want it."""
         return self.engine == "ray" and self.result.suffix == ".parquet"
 
     @property
@@ -265,7 +265,7 @@ class RunConfig(BaseModel):
         return self.on_store(self.run_folder / ("rejects" if self.in_partitions else "rejects.jsonl"))
 
     def on_store(self, path: Path) -> str:
-        """Where the large files of a cluster stand for `path`, which is the result, or lies beside it or below."""
+        """Return the path or URL of a large file of a cluster; `path` is the result, or lies beside it or below."""
         if not is_url(self.save_path):
             return str(path)
         return f"{self.save_path.rpartition('/')[0]}/{Path(os.path.relpath(path, self.result.parent)).as_posix()}"
@@ -276,24 +276,24 @@ class RunConfig(BaseModel):
 
     @property
     def keeps_generations(self) -> bool:
-        """Is every generation a row of its own? As in the paper, the default for Evol-Instruct."""
+        """Whether every generation is a row of its own: as in the paper, the default for Evol-Instruct."""
         kept = self.method == EVOL_INSTRUCT if self.keep_generations is None else self.keep_generations
         return kept and self.generations > 0
 
     @property
     def learns(self) -> bool:
-        """Is a method to be learned, for at least a step?"""
+        """Whether a method is to be learned, for at least a step."""
         return self.method == "auto" and self.max_steps > 0
 
     def runs(self) -> list["RunConfig"]:
-        """The run of every method of `--compare`, of which only the first explores; without it, the one run."""
+        """Return the run of every method of `--compare`, of which only the first explores; without it, the one run."""
         if not self.compare:
             return [self]
         runs = [self.model_copy(update={"method": name, "compare": ()}) for name in self.compare]
         return [runs[0], *(run.model_copy(update={"explore": ()}) for run in runs[1:])]
 
     def row_key(self, row_id: int, generation: int | None) -> int:
-        """Rows by id, then by generation where these are kept."""
+        """Return the key that sorts rows by id, then by generation where these are kept."""
         return row_id * max(1, self.generations) + (generation or 1) - 1
 
     @property
@@ -303,7 +303,7 @@ class RunConfig(BaseModel):
 
     @property
     def longest_silence(self) -> float:
-        """Seconds in which honest work brings forth a group of rows: six calls of it, and an outage waited for."""
+        """Seconds within which a healthy worker has done a group of rows: six calls, and an outage waited for."""
         llms = (self.evol_llm_config, self.optim_llm_config)
         return max(600.0, *(6 * llm.timeout + 60 * llm.outage_minutes for llm in llms))
 
@@ -318,7 +318,7 @@ class RunConfig(BaseModel):
         return (*self.key_variables, "MY_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT")
 
     def for_worker(self, workers: int, requests: int | None) -> "RunConfig":
-        """The configuration of one of so many workers: its share of requests in flight and of all rates."""
+        """Return the configuration of one of `workers`, with its own `requests` in flight and share of all rates."""
         shares: dict[str, Any] = {"batch_size": requests or "auto"}
         for name in LLM_FLAGS:
             config: LLMConfig = getattr(self, name)
@@ -327,7 +327,7 @@ class RunConfig(BaseModel):
         return self.model_copy(update=shares)
 
     def determining(self) -> dict[str, Any]:
-        """The settings that change what comes out, as JSON values: a run is told apart by these."""
+        """Return the settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
         for name in LLM_FLAGS:
             settings[name] = getattr(self, name).model_dump(mode="json", exclude=LLM_HOW_NOT_WHAT)

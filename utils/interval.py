@@ -6,7 +6,7 @@ Z95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
 
 
 def wilson(failures: int, judged: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of failures / judged; (0, 1) where nothing was judged."""
+    """Return the 95 % Wilson interval of failures / judged; (0, 1) where nothing was judged."""
     if not judged:
         return 0.0, 1.0
     rate, z2 = failures / judged, Z95**2

@@ -102,7 +102,7 @@ class LLMConfig(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _to_the_endpoint(cls, value: str) -> str:
-        """Without what is appended to it anyway: the whole address of an endpoint is what documentation shows."""
+        """Cut off `/chat/completions`, which is appended anyway: documentation often gives the whole address."""
         return ",".join(map(_without_endpoint, value.split(",")))
 
     @property
@@ -110,7 +110,7 @@ class LLMConfig(BaseModel):
         return tuple(self.base_url.split(","))
 
     def sampling(self, kind: str) -> Sampling:
-        """The sampling fields of a request of `kind`; what the user has set holds for all kinds."""
+        """Return the sampling fields of a request of `kind`; what the user has set holds for all kinds."""
         default = SAMPLING_BY_KIND.get(kind, GREEDY)
         temperature = default.temperature if self.temperature is None else self.temperature
         top_p = default.top_p if self.top_p is None else self.top_p
@@ -123,7 +123,7 @@ class LLMConfig(BaseModel):
         )
 
     def of_endpoint(self) -> str:
-        """All that is set about the endpoint and what it is asked, as JSON: a refusal holds only while it is the same.
+        """Return as JSON all that is set about the endpoint and its requests: a refusal holds while this is the same.
 
         What merely says how it is reached, or what it costs, is left out.
         """
@@ -131,9 +131,9 @@ class LLMConfig(BaseModel):
         return json.dumps({"base_url": self.base_url, **settings}, sort_keys=True)
 
     def api_key(self) -> str:
-        """The key from the environment; `api_key_env=none` says that the server takes none.
+        """Return the key from the environment, or "none": where `api_key_env=none` says that the server takes no key.
 
-        A server on this machine may need none either. Raises EndpointError where a key is needed and missing,
+        A server on this machine may need none either. Raise EndpointError where a key is needed and missing,
         and where the key of DeepSeek would go to somebody else's server.
         """
         if self.api_key_env == "none":
@@ -152,7 +152,7 @@ class LLMConfig(BaseModel):
         return key or "none"
 
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
-        """Cost at the prices given, which are per million tokens; 0 without prices."""
+        """Return the cost at the prices given, which are per million tokens; 0 without prices."""
         full, out = self.price_in or Decimal(0), self.price_out or Decimal(0)
         cached = full if self.price_cached is None else self.price_cached
         fresh = max(0, input_tokens - cached_tokens)
@@ -165,7 +165,7 @@ def _without_endpoint(base_url: str) -> str:
 
 
 def marked(model: type[BaseModel], kind: type) -> dict[str, Any]:
-    """By the name of a model's field, what is said of it in its annotation as a `kind`."""
+    """Return by the name of a model's field the mark of type `kind` in its annotation, which every field must have."""
     return {
         name: next(mark for mark in field.metadata if isinstance(mark, kind))
         for name, field in model.model_fields.items()

@@ -16,7 +16,7 @@ PROMPT_FOLDER = Path(__file__).resolve().parent.parent / "prompts"
 
 @cache
 def template(name: str) -> Template:
-    """The prompt file `prompts/NAME.txt` as a template."""
+    """Return the prompt file `prompts/NAME.txt` as a template."""
     return Template((PROMPT_FOLDER / f"{name}.txt").read_text(encoding="utf-8").removesuffix("\n"))
 
 
@@ -28,7 +28,7 @@ def _identifiers(name: str) -> frozenset[str]:
 def fill(name: str, **values: str) -> str:
     """Fill the prompt `name`; its variables and the given ones must be the same set.
 
-    Raises KeyError, a mistake of the program, where they differ.
+    Raise KeyError, a mistake of the program, where they differ.
     """
     if values.keys() != _identifiers(name):
         raise KeyError(f"prompt {name!r} has {sorted(_identifiers(name))}, was given {sorted(values)}")
@@ -36,7 +36,7 @@ def fill(name: str, **values: str) -> str:
 
 
 def user(content: str) -> tuple[Message, ...]:
-    """A conversation of one user turn."""
+    """Return a conversation of one user turn."""
     return (Message("user", content),)
 
 
@@ -45,9 +45,9 @@ LONGEST_CONTEXT = 6_000  # characters of what was said before an instruction tha
 
 
 def shown_context(context: Sequence[Message]) -> str:
-    """What was said before an instruction, a turn a line, as prompts show it; empty where nothing was.
+    """Return what was said before an instruction as prompts show it, turn by turn; empty where nothing was.
 
-    Too long a turn loses its middle; where there are too many turns, the first ones go, but for the system prompt.
+    A turn that is too long loses its middle; of more than six turns the first ones go, but for the system prompt.
     """
     share = LONGEST_CONTEXT // max(2, min(len(context), 6))
     clipped = [(turn.role, clip(turn.content, share).splitlines()) for turn in context]
@@ -59,7 +59,7 @@ def shown_context(context: Sequence[Message]) -> str:
 
 
 def clip(text: str, most: int) -> str:
-    """`text`, or its beginning and end where it is longer than `most` characters."""
+    """Return `text`, or its beginning and end where it is longer than `most` characters."""
     if len(text) <= most:
         return text
     half = most // 2
@@ -67,12 +67,12 @@ def clip(text: str, most: int) -> str:
 
 
 def indented(text: str) -> str:
-    """A text whose every line is indented, so that none can pass for one of the prompt."""
+    """Indent every line of a text, so that none can pass for one of the prompt."""
     return "\n".join(INDENT + line for line in text.splitlines())
 
 
 def case_block(case_id: int, lines: Sequence[tuple[str, str]]) -> str:
-    """One case as the Analyzer and the judges are shown it: `### Case N`, then `Name: text` lines.
+    """Write one case as the Analyzer and the judges are shown it: `### Case N`, then `Name: text` lines.
 
     Further lines of a text are indented, whatever character separates them, so that no text can pass for
     the next line or the next case.

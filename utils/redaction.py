@@ -30,17 +30,17 @@ _MASKED = re.compile(
 
 
 def printable(text: str) -> str:
-    """A text of lines without characters that act on a terminal, which are spelled out, and without keys."""
+    """Spell out the characters in a text of lines that act on a terminal, and put stars in the place of keys."""
     return "\n".join(_spelled(line) for line in masked(text).split("\n"))
 
 
 def one_line(text: str) -> str:
-    """The same for a text that is to stay one line: its breaks become blanks."""
+    """Do what `printable` does for a text that is to stay one line: its line breaks become blanks."""
     return _spelled(_BREAKS.sub(" ", masked(text)))
 
 
 def printable_json(text: str) -> str:
-    """JSON in which the strings hold no such character as it is: it is escaped, and reads back the same."""
+    """Escape the characters in the strings of a JSON text that act on a terminal; it reads back the same."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -49,7 +49,7 @@ def _spelled(line: str) -> str:
 
 
 def masked(text: str) -> str:
-    """A text in which what looks like a key, or stands where one does, is replaced by stars."""
+    """Replace by stars what looks like a key in a text, or stands where one does."""
     return _MASKED.sub(lambda found: f"{found['kept'] or found['field'] or ''}***{'@' if found['kept'] else ''}", text)
 
 
@@ -57,17 +57,17 @@ def masked(text: str) -> str:
 
 
 def holds_key(word: str) -> bool:
-    """Whether a word of the command line is, or has as a value, what looks like a key."""
+    """Tell whether a word of the command line is, or has as a value, what looks like a key."""
     return bool(_TYPED_KEY.search(word))
 
 
 def names_secret(name: str) -> bool:
-    """Whether a name is that of what must not stand on a command line, as `--api-key` and `api_key` are."""
+    """Tell whether a name is that of a secret, which must not stand on a command line, as `--api-key` and `api_key`."""
     return bool(_SECRET_WORD.fullmatch(name))
 
 
 def value_shown(value: object) -> str:
-    """A wrong value as an error may repeat it: short, and not at all where it may be a key."""
+    """Return a wrong value as an error may repeat it: short, and not at all where it may be a key."""
     text = str(value)
     long_word = re.search(r"[\w+/=-]{8,}", text)
     if long_word and re.search(r"\d", long_word[0]) and re.search(r"[A-Za-z]", long_word[0]):

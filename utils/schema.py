@@ -45,7 +45,7 @@ class Sampling:
 
 
 def as_extra(fields: Mapping[str, Any]) -> str:
-    """Further fields of a request as `Sampling.extra`: the same fields are the same text."""
+    """Write further fields of a request as `Sampling.extra`: the same fields are the same text."""
     return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
 
@@ -114,7 +114,7 @@ class Completion:
 
     @property
     def refused(self) -> bool:
-        """Has the server refused the request, so that no text came at all?"""
+        """Whether the server refused the request, so that no text came at all."""
         return self.said is not None
 
 
@@ -176,7 +176,7 @@ class Method:
 
     @property
     def in_breadth(self) -> bool:
-        """Does it make a new instruction of the same field, instead of a harder version of the given one?"""
+        """Whether it makes a new instruction of the same field, instead of a harder version of the given one."""
         return self.name == BREADTH
 
 

@@ -9,12 +9,12 @@ _SECRET_FIELD = re.compile(rf"(?i)(?<=[?&;#]){SECRET_NAME}=|[?#&;=/]{KEY}")
 
 
 def is_url(path: str) -> bool:
-    """Whether `path` lies in an object store, as against a folder of this machine."""
+    """Tell whether `path` is a URL, not a path on this machine."""
     return "://" in path
 
 
 def holds_password(path: str) -> bool:
-    """Whether a URL carries a secret, which must then not be shown."""
+    """Tell whether a URL holds a password, and must not be shown."""
     try:
         return is_url(path) and urlsplit(path).password is not None
     except ValueError:
@@ -22,5 +22,5 @@ def holds_password(path: str) -> bool:
 
 
 def holds_secret_field(url: str) -> bool:
-    """Whether a URL carries a key behind its host: as a field (`?key=...`) or in its path."""
+    """Tell whether a URL carries a key behind its host: as a field (`?key=...`) or in its path."""
     return bool(_SECRET_FIELD.search(url))

@@ -7,7 +7,7 @@ from utils.schema import Candidate, CandidateScore, Method
 
 
 def choose_portfolio(best: CandidateScore, history: Sequence[Candidate], count: int) -> list[Method]:
-    """Up to `count` methods that are as good as `best` and differ most from each other in effect.
+    """Choose up to `count` methods that are as good as `best` and differ most from each other in effect.
 
     As good: measured on all rows, with a failure rate not above the upper end of the winner's 95 %
     interval, so that the portfolio's rate cannot leave that interval either. Different in effect: what
@@ -32,7 +32,10 @@ def choose_portfolio(best: CandidateScore, history: Sequence[Candidate], count: 
 
 
 def likeness_of(one: CandidateScore, other: CandidateScore) -> float:
-    """The mean share (Dice) of added tokens that both methods have in common, over rows that both rewrote."""
+    """Return the mean share (Dice) of added tokens that both methods have in common, over rows that both rewrote.
+
+    It is 1 where there are no such rows.
+    """
     of_one, of_other = _added(one), _added(other)
     shares = [_dice(of_one[row_id], of_other[row_id]) for row_id in of_one.keys() & of_other.keys()]
     return mean(shares) if shares else 1.0

@@ -17,7 +17,7 @@ from validator.score import WORST, is_measured
 
 
 def bounds(outcomes: Sequence[RowOutcome], total: int) -> tuple[Fraction, Fraction]:
-    """The lowest and the highest lambda that a method can still reach on `total` rows."""
+    """Return the lowest and the highest lambda that a method can still reach on `total` rows."""
     failed = sum(outcome.verdict.failed for outcome in outcomes)
     judged = sum(outcome.verdict.outcome is not Outcome.UNSCORED for outcome in outcomes)
     rest = total - len(outcomes)
@@ -36,7 +36,7 @@ class Race:
     """
 
     def __init__(self, incumbent: CandidateScore, candidates: Iterable[int], groups: Sequence[int], width: int) -> None:
-        """`groups` are the sizes of the groups of rows, in their order."""
+        """Set up the race; `groups` are the sizes of the groups of rows, in their order."""
         self._total = sum(groups)
         self._bound = bounds(incumbent.outcomes, self._total)[1]
         self._groups = len(groups)
@@ -45,7 +45,7 @@ class Race:
         self._next_group = dict.fromkeys(self._outcomes, 0)
 
     def next_round(self) -> dict[int, range]:
-        """The groups that each candidate is to be measured on in this round; empty when the race is over."""
+        """Return the groups that each candidate is to be measured on in this round; empty when the race is over."""
         running = self._running()
         if not running:
             return {}
@@ -61,30 +61,30 @@ class Race:
         return parts
 
     def tell(self, candidate: int, groups: range, outcomes: Iterable[RowOutcome]) -> None:
-        """Take in what a round has shown of a candidate."""
+        """Take in the outcomes of a candidate on the `groups` that this round gave it."""
         self._outcomes[candidate] += outcomes
         self._next_group[candidate] = groups.stop
 
     def drop(self, candidate: int) -> None:
-        """Take a candidate out of the race: there is no such method."""
+        """Take a candidate out of the race, as no method was proposed for it."""
         del self._outcomes[candidate]
 
     def outcomes(self, candidate: int) -> tuple[RowOutcome, ...]:
-        """What was measured of a candidate: all rows, or those up to where it could no longer win."""
+        """Return what was measured of a candidate: all rows, or those up to where it could no longer win."""
         return tuple(self._outcomes[candidate])
 
     def _running(self) -> list[int]:
-        """Candidates that are not measured to the end and can still win or tie."""
+        """Return the candidates that are not measured to the end and can still win or tie."""
         limits = {candidate: bounds(outcomes, self._total) for candidate, outcomes in self._outcomes.items()}
         bound = min([self._bound, *(highest for _, highest in limits.values())])
         return [c for c, (lowest, _) in limits.items() if lowest <= bound and self._next_group[c] < self._groups]
 
     def _promise(self, candidate: int) -> tuple[Fraction, int]:
-        """The lowest lambda still possible, then how little is left to measure."""
+        """Return the key to sort candidates by: the lowest lambda still possible, then how much has been measured."""
         return bounds(self._outcomes[candidate], self._total)[0], -self._next_group[candidate]
 
 
 def likely_failures_first(rows: Sequence[SeedInstruction], history: Iterable[Candidate]) -> list[SeedInstruction]:
-    """Rows that the methods of `history` have failed on most often first; then in their order."""
+    """Sort rows by how often the methods of `history` failed on them, most often first; equals keep their order."""
     failures = Counter(o.seed.id for candidate in history for o in candidate.score.outcomes if o.verdict.failed)
     return sorted(rows, key=lambda row: -failures[row.id])

@@ -47,12 +47,12 @@ REWRITE_RULES: tuple[Rule, ...] = (
 
 
 def first_answer_rule(instruction: str, answer: str) -> str | None:
-    """The name of the first rule that the answer breaks, or None."""
+    """Return the name of the first rule that the answer breaks, or None."""
     return _first(ANSWER_RULES, instruction, answer)
 
 
 def first_rewrite_rule(parent: str, rewrite: str) -> str | None:
-    """The name of the first rule that the rewrite of `parent` breaks, or None."""
+    """Return the name of the first rule that the rewrite of `parent` breaks, or None."""
     return _first(REWRITE_RULES, parent, rewrite)
 
 

@@ -40,7 +40,7 @@ _ENCODING = re.compile(
 
 
 def asks_for_input(instruction: str, answer: str) -> bool:
-    """Whether a short answer asks for missing material, or asks what is wanted, instead of answering."""
+    """Tell whether a short answer asks for missing material, or asks what is wanted, instead of answering."""
     if len(answer) > SHORT:
         return False
     text = opening(answer, 6)
@@ -55,7 +55,7 @@ def asks_for_input(instruction: str, answer: str) -> bool:
 
 
 def is_acknowledgement(instruction: str, answer: str) -> bool:
-    """Whether the answer only says that it understood, or promises an answer and stops."""
+    """Tell whether the answer only says that it understood, or promises an answer and stops."""
     if len(answer) > SHORT // 2:
         return False
     text = plain(answer).strip()
@@ -67,7 +67,7 @@ def is_acknowledgement(instruction: str, answer: str) -> bool:
 
 
 def does_not_know(instruction: str, answer: str) -> bool:
-    """Whether the speaker says that it does not know, and says nothing else of substance."""
+    """Tell whether the speaker says that it does not know, and says nothing else of substance."""
     if len(answer) > SHORT:
         return False
     head = opening(answer, 2)
@@ -78,7 +78,7 @@ def does_not_know(instruction: str, answer: str) -> bool:
 
 
 def is_empty(instruction: str, answer: str) -> bool:
-    """Whether the answer has no word in it that could answer anything."""
+    """Tell whether the answer has no word in it that could answer anything."""
     if len(answer) > SHORT and not answer.isspace():
         return False
     text = plain(answer, SHORT).strip()
@@ -93,7 +93,7 @@ def is_empty(instruction: str, answer: str) -> bool:
 
 
 def is_broken(instruction: str, answer: str) -> bool:
-    """Whether characters were lost in decoding, or one word or line is repeated without end."""
+    """Tell whether characters were lost in decoding, or one word or line is repeated without end."""
     garbled = _UNREADABLE.search(answer) or _is_mojibake(answer)
     if garbled and not _ENCODING.search(plain(instruction, INSTRUCTION_WINDOW)):
         return True
@@ -101,7 +101,7 @@ def is_broken(instruction: str, answer: str) -> bool:
 
 
 def _is_mojibake(answer: str) -> bool:
-    """UTF-8 read as Latin-1 or Windows-1252: pairs that no language writes, more than a few."""
+    """Tell whether UTF-8 was read as Latin-1 or Windows-1252: several pairs of characters that no language writes."""
     if answer.isascii() or not _GARBLED.search(answer):
         return False
     garbled = sum(1 for _ in islice(_MOJIBAKE.finditer(answer), MANY_GARBLED))
@@ -109,7 +109,7 @@ def _is_mojibake(answer: str) -> bool:
 
 
 def _repeats(answer: str) -> bool:
-    """Whether one word, letter or sentence fills a run. A run has a trace that is cheap to look for, see below."""
+    """Tell whether a word, letter or sentence stands many times in a row, by cheap tests before dear ones."""
     prose, _, _ = fences(answer)
     words = prose.split()
     every_tenth = words[:: ENDLESS // 2]  # two neighbours of these lie within any run of words
@@ -123,11 +123,11 @@ def _repeats(answer: str) -> bool:
 
 
 def _runs(items: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Each item with the length of the run of its equals."""
+    """Yield for each run of equal items the item and the length of the run."""
     return ((item, sum(1 for _ in run)) for item, run in groupby(items))
 
 
 def is_truncated(instruction: str, answer: str) -> bool:
-    """Whether the answer visibly breaks off: a code fence is open at its end."""
+    """Tell whether the answer visibly breaks off: a code fence is open at its end."""
     _, _, still_open = fences(answer)
     return still_open > 0 and not answer.rstrip().endswith(("```", "~~~"))

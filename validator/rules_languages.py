@@ -8,10 +8,10 @@ LANGUAGES = (ENGLISH, KOREAN)
 
 
 def spoken_in(text: str) -> tuple[Language, ...]:
-    """The languages of which a letter stands in a text that `plain` has levelled; all of them if there is none."""
+    """Return the languages that have a letter in a text that `plain` has levelled; all languages where none has."""
     return tuple(language for language in LANGUAGES if language.letters.search(text)) or LANGUAGES
 
 
 def says(text: str, name: str) -> bool:
-    """Whether a levelled text matches the pattern of this name, in any of its languages."""
+    """Tell whether a text that `plain` has levelled matches the pattern of this name, in any of its languages."""
     return any(getattr(language, name).search(text) for language in spoken_in(text))

@@ -22,7 +22,7 @@ class Pattern:
         return re.compile("|".join(f"(?:{alternative})" for alternative in self.alternatives))
 
     def possible(self, text: str) -> bool:
-        """Whether a hint stands in the text, or there are no hints."""
+        """Tell whether a hint stands in the text, or there are no hints."""
         for hint in self.hints:
             if hint in text:
                 return True
@@ -45,12 +45,12 @@ class Pattern:
 
 
 def any_of(*alternatives: str, hints: str = "") -> Pattern:
-    """One pattern that matches what any of the alternatives does; hints are separated by commas."""
+    """Make one pattern that matches what any of the alternatives does; hints are separated by commas."""
     return Pattern(alternatives, tuple(filter(None, hints.split(","))))
 
 
 def words(*lines: str) -> frozenset[str]:
-    """The set of the words in some lines."""
+    """Return the set of the words in some lines."""
     return frozenset(word for line in lines for word in line.split())
 
 

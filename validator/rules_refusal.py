@@ -28,7 +28,7 @@ OPENING, DECLINE, CONDEMNATION, MORALS = 8, 3, 2, 4
 
 
 def instructs(instruction: str, name: str) -> bool:
-    """Whether the instruction, read at both ends, matches the pattern of this name in any of its languages."""
+    """Tell whether the instruction, read at both ends, matches the pattern of this name in any of its languages."""
     text = plain(instruction, INSTRUCTION_WINDOW)
     if len(instruction) > INSTRUCTION_WINDOW:
         text += "\n" + plain(instruction[-INSTRUCTION_WINDOW:], INSTRUCTION_WINDOW)
@@ -36,13 +36,13 @@ def instructs(instruction: str, name: str) -> bool:
 
 
 def speaks_for_someone(instruction: str, answer: str) -> bool:
-    """Whether the answer is, or is asked to be, words for someone else's mouth."""
+    """Tell whether the answer is, or is asked to be, words for someone else's mouth: a letter, a role, a quotation."""
     begins_so = any(language.addresses.match(plain(answer)) for language in LANGUAGES)
     return begins_so or is_quotation(answer) or instructs(instruction, "wants_text")
 
 
 def is_refusal(instruction: str, answer: str) -> bool:
-    """Whether the answer declines the instruction, or moralizes in place of an answer."""
+    """Tell whether the answer declines the instruction, or moralizes in place of an answer."""
     said = first_sentences(answer, OPENING)
     return any(
         _declines(language, instruction, answer, said) or _moralizes(language, instruction, answer, said)
@@ -67,7 +67,7 @@ def _declines(language: Language, instruction: str, answer: str, said: list[str]
 
 
 def _only_hedges(language: Language, answer: str, said: list[str], enough: int) -> bool:
-    """Whether a caveat is followed by moral arguments of `enough` kinds and no "however", or by admonitions alone."""
+    """Tell whether `enough` kinds of moral argument and no "however" follow a caveat, or mostly admonitions do."""
     head = " ".join(said[:DECLINE])
     hedge = language.hedges.search(head)
     if not hedge or len(answer) > LONG or _complies(language, answer):
@@ -81,7 +81,7 @@ def _only_hedges(language: Language, answer: str, said: list[str], enough: int) 
 
 
 def _preaches(language: Language, said: list[str], share: float) -> bool:
-    """Whether this share of the sentences argues, admonishes or sends elsewhere, and the rest gives no step or list."""
+    """Tell whether a `share` of the sentences argues, admonishes or sends elsewhere, and no other is a step or list."""
     patterns = (language.preaches, language.appeals, language.sermonizes)
     rest = [sentence for sentence in said if not any(pattern.search(sentence) for pattern in patterns)]
     if any(sentence.count(",") > 1 or not language.states.search(sentence) for sentence in rest):
@@ -90,12 +90,12 @@ def _preaches(language: Language, said: list[str], share: float) -> bool:
 
 
 def _complies(language: Language, answer: str) -> bool:
-    """Whether a caveat is followed by the answer all the same."""
+    """Tell whether an answer turns from its caveat to the real answer after all."""
     return bool(language.complies_after_all.search(plain(answer)))
 
 
 def _moralizes(language: Language, instruction: str, answer: str, said: list[str]) -> bool:
-    """Whether a condemnation stands in place of an answer: arguments of many kinds follow it, or nothing else does."""
+    """Tell whether a condemnation replaces the answer, with several kinds of moral argument or little but appeals."""
     preaches = _is_sermon(language, answer, said)
     argues = not preaches and _condemns(language, said)
     if not (preaches or argues) or _complies(language, answer):
@@ -108,7 +108,7 @@ def _moralizes(language: Language, instruction: str, answer: str, said: list[str
 
 
 def _is_sermon(language: Language, answer: str, said: list[str]) -> bool:
-    """Whether an answer opens with a condemnation and goes on with little but appeals to the reader."""
+    """Tell whether an answer opens with a condemnation and goes on with little but appeals to the reader."""
     if len(said) < 2 or not any(language.sermonizes.search(sentence) for sentence in said[:CONDEMNATION]):
         return False
     if list_items(answer) >= FEW_ITEMS or not any(language.appeals.search(sentence) for sentence in said):
@@ -117,7 +117,7 @@ def _is_sermon(language: Language, answer: str, said: list[str]) -> bool:
 
 
 def _condemns(language: Language, said: list[str]) -> bool:
-    """Whether a condemnation at the head is followed by several kinds of moral argument."""
+    """Tell whether a condemnation at the head is followed by several kinds of moral argument."""
     if _morals(language, " ".join(said[:MORALS])) < SERMON:
         return False
     return bool(language.condemns.search(" ".join(said[:CONDEMNATION])))

@@ -52,12 +52,12 @@ FEWEST_LETTERS = 12
 
 
 def is_empty(parent: str, rewrite: str) -> bool:
-    """Whether there is no word in the rewrite."""
+    """Tell whether there is no word in the rewrite."""
     return not tokens(rewrite[:EMPTY]) and len(rewrite) <= EMPTY
 
 
 def is_unchanged(parent: str, rewrite: str) -> bool:
-    """Whether the rewrite says nothing that the parent does not say: case, punctuation, politeness, endings aside."""
+    """Tell whether the rewrite says nothing new: case, punctuation, politeness and the endings of words aside."""
     before, after = tokens(parent), tokens(rewrite)
     if before == after:
         return True
@@ -74,7 +74,7 @@ def is_unchanged(parent: str, rewrite: str) -> bool:
 
 
 def _is_trifle(word: str, others: list[str]) -> bool:
-    """Whether a word that came or went is politeness, or another form of one that went or came."""
+    """Tell whether a word that was added or removed is mere politeness, or another form of one of the `others`."""
     if any(word in language.politeness for language in LANGUAGES):
         return True
     return word.isalpha() and any(
@@ -83,7 +83,7 @@ def _is_trifle(word: str, others: list[str]) -> bool:
 
 
 def is_shrunk(parent: str, rewrite: str) -> bool:
-    """Whether most of a long parent is gone. Greetings and small talk of the parent do not count."""
+    """Tell whether most of a long parent is gone. Greetings and small talk of the parent do not count."""
     before = size(parent)
     if before < LONG or size(rewrite) >= SHRUNK * before:
         return False
@@ -91,7 +91,7 @@ def is_shrunk(parent: str, rewrite: str) -> bool:
 
 
 def size(text: str) -> int:
-    """Length without white space; a Hangul or Han character holds about as much as two Latin letters."""
+    """Return the length without white space; a Hangul or Han character, which holds more, counts as two letters."""
     compact = "".join(text.split())
     return len(compact) if compact.isascii() else len(compact) + sum("\u1100" <= char <= "\ud7a3" for char in compact)
 
@@ -103,7 +103,7 @@ def _substance(parent: str) -> str:
 
 
 def has_changed_language(parent: str, rewrite: str) -> bool:
-    """Whether the rewrite is written in another script than its parent, code and quotations aside."""
+    """Tell whether the rewrite is written in another script than its parent, code and quotations aside."""
     if parent.isascii() and rewrite.isascii():
         return False
     before, after = scripts(without_foreign_matter(parent)), scripts(without_foreign_matter(rewrite))
@@ -123,7 +123,7 @@ def has_changed_language(parent: str, rewrite: str) -> bool:
 
 
 def has_leaked_prompt(parent: str, rewrite: str) -> bool:
-    """Whether words of the rewriting prompt stand in the rewrite, and not in its parent."""
+    """Tell whether words of the rewriting prompt stand in the rewrite, and not in its parent."""
     after = plain(rewrite, len(rewrite))
     leaks = [found.group() for language in spoken_in(after) for found in language.leaks.finditer(after)]
     if not leaks:
@@ -133,7 +133,7 @@ def has_leaked_prompt(parent: str, rewrite: str) -> bool:
 
 
 def answers_instead(parent: str, rewrite: str) -> bool:
-    """Whether the rewrite begins as an answer, or is code, and asks for nothing."""
+    """Tell whether the rewrite begins as an answer, or is code, and asks for nothing."""
     prose, blocks, _ = fences(rewrite)
     if says(plain(prose, len(prose)), "requests"):
         return False
@@ -143,7 +143,7 @@ def answers_instead(parent: str, rewrite: str) -> bool:
 
 
 def is_refused(parent: str, rewrite: str) -> bool:
-    """Whether the rewriting LLM declined, or asked for the instruction it was given."""
+    """Tell whether the rewriting LLM declined, or asked for the instruction it was given."""
     if says(opening(rewrite), "rewriting_refused"):
         return not says(plain(parent), "rewriting_refused")
     if not is_refusal("", rewrite) or is_refusal("", parent):

@@ -28,7 +28,7 @@ _INLINE_CODE = re.compile(r"`[^`\n]{1,300}`")
 
 
 def plain(text: str, limit: int = WINDOW) -> str:
-    """The first `limit` characters, lower case, straight apostrophes, no bold marks."""
+    """Level the first `limit` characters: lower case, straight apostrophes, no bold marks."""
     text = text[:limit].replace("**", "").lower()
     if not text.isascii():
         for sign, level in _TYPOGRAPHIC:
@@ -37,17 +37,17 @@ def plain(text: str, limit: int = WINDOW) -> str:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Sentences of a text, stripped, without empty ones; lines always end one."""
+    """Yield the sentences of a text, stripped, without empty ones; the end of a line always ends one."""
     return (s for m in _SENTENCE.finditer(text) if (s := m.group().strip(" \t*>\"'")))
 
 
 def opening(text: str, count: int = 3) -> str:
-    """The first sentences of an answer as `plain` text, without label, heading and quoted words."""
+    """Return the first `count` sentences of an answer, levelled by `plain`, without label, heading and quoted words."""
     return " ".join(islice(sentences(_beginning(text)), count))
 
 
 def first_sentences(text: str, count: int) -> list[str]:
-    """The sentences of `opening`, one by one."""
+    """Return the sentences that `opening` joins, as a list."""
     return list(islice(sentences(_beginning(text)), count))
 
 
@@ -61,20 +61,20 @@ def _beginning(text: str) -> str:
 
 
 def is_quotation(text: str) -> bool:
-    """Whether a text is nothing but quoted words."""
+    """Tell whether a text is nothing but quoted words."""
     text = text.strip()
     return len(text) <= WINDOW and bool(_QUOTED.fullmatch(text))
 
 
 def list_items(text: str) -> int:
-    """Number of list items and headings within the first 4,000 characters."""
+    """Count the list items and headings within the first 4,000 characters."""
     return sum(1 for _ in _LIST_ITEM.finditer("\n" + text[:4000]))
 
 
 def fences(text: str) -> tuple[str, list[str], int]:
     """Split a text at its code fences (``` or ~~~ at the start of a line).
 
-    Returns the prose, the code blocks, and how many fences are still open at the end. A fence with a
+    Return the prose, the code blocks, and how many fences are still open at the end. A fence with a
     language name inside a block opens a nested one.
     """
     if "```" not in text and "~~~" not in text:
@@ -98,7 +98,7 @@ def fences(text: str) -> tuple[str, list[str], int]:
 
 
 def without_foreign_matter(text: str) -> str:
-    """A text without code, LaTeX, URLs and quotations: what is left is written in its own language."""
+    """Take code, LaTeX, URLs and quotations out of a text: what is left is written in its own language."""
     prose, _, _ = fences(text)
     for pattern in (_URL, _INLINE_CODE, _LATEX, _QUOTED):
         prose = pattern.sub(" ", prose)
@@ -115,7 +115,7 @@ _SCRIPTS = (
 
 
 def scripts(text: str) -> Counter[str]:
-    """Letters of a text by script."""
+    """Count the letters of a text by script."""
     found: Counter[str] = Counter()
     for char, count in Counter(text).items():
         if name := _script(char):
@@ -132,5 +132,5 @@ _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[+*/<>=%^&|~]")
 
 
 def tokens(text: str) -> list[str]:
-    """Words, numbers and operators, case-folded and in compatibility form; punctuation is left out."""
+    """Return words, numbers and operators, case-folded and in compatibility form (NFKC); punctuation is left out."""
     return _TOKEN.findall((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold())

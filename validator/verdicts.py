@@ -3,7 +3,7 @@
 from utils.schema import EQUAL, LABELS, PASSED, Answer, Finding, Verdict, failed, unscored
 from validator.rules import ANSWER_RULES, REWRITE_RULES, first_answer_rule
 
-LEARNING_FATAL = frozenset(LABELS)  # all labels count in learning,
+LEARNING_FATAL = frozenset(LABELS)  # all labels count in learning;
 # in the final run a rewrite that is no harder is kept, and marked
 FINAL_FATAL = frozenset({*LABELS, EQUAL}) - {"stagnant"}
 
@@ -26,7 +26,7 @@ RULE_REASONS = {rule.name: rule.why for rule in (*REWRITE_RULES, *ANSWER_RULES)}
 def check_finding(finding: Finding | None, final: bool) -> Verdict:
     """Give the verdict on a rewrite that has broken no rule; without a judge (None) it has passed.
 
-    What the judge could not judge is unscored; the `final` run keeps it, and marks the row.
+    What the judge could not judge is unscored, but passes in the `final` run.
     """
     fatal = FINAL_FATAL if final else LEARNING_FATAL
     if finding is None:
@@ -38,7 +38,7 @@ def check_finding(finding: Finding | None, final: bool) -> Verdict:
 
 
 def check_answer(answer: Answer) -> Verdict:
-    """The verdict on an answer: cut or filtered, unavailable, or broken by a rule."""
+    """Give the verdict on an answer: unscored if unavailable, failed if cut, filtered, refused or breaking a rule."""
     if answer.error == "unavailable":
         return unscored("unavailable")
     reason = answer.error or first_answer_rule(answer.trajectory.final, answer.text)
@@ -46,6 +46,6 @@ def check_answer(answer: Answer) -> Verdict:
 
 
 def explain(reason: str, note: str = "") -> str:
-    """A failure's reason in words that the next attempt is told."""
+    """Say why a row failed, in the words that its next attempt is told; `note` is the judge's."""
     text = OTHER_REASONS.get(reason) or RULE_REASONS.get(reason, reason)
     return f"{text} ({note})" if note else text

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-# Read once, as Ray is loaded: its own news are not for our stderr, and a thread that is left must start no cluster.
+# Ray reads these as it is loaded: its own messages stay off our stderr, and a thread left over starts no cluster.
 os.environ.update(RAY_BACKEND_LOG_LEVEL="fatal", RAY_ENABLE_AUTO_CONNECT="0")
 import ray
 
@@ -25,20 +25,20 @@ LOOK = "look at the nodes of the cluster and at the packages on them, then run a
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """A connection to the cluster at `address`; all that runs there for us ends with it. Raises EndpointError.
+    """Connect to the cluster at `address`; all that runs there for us ends with the connection. Raise EndpointError.
 
     None is a Ray of this machine, started and ended with the run, unless RAY_ADDRESS names another.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters comes as an exception
     terminate = signal.getsignal(signal.SIGTERM)
-    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")  # tries, a quarter of a minute each, not 20
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "2")  # not 20 tries, each of a quarter of a minute
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     if address != "local" and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # in a job the code is there
         options["runtime_env"] = {"working_dir": str(PROJECT), "excludes": NOT_SHIPPED}
     try:
         _knock(address)
-        with _stderr_closed():  # to a line that tells of the log level above
+        with _stderr_closed():  # hides a line that tells of the log level above
             ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
         raise EndpointError(
@@ -46,7 +46,7 @@ def connected(address: str | None) -> Iterator[None]:
         ) from exc
     signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in the place of ours
     try:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of what Ray prints when a worker dies
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # hides what Ray prints when a worker dies
             yield
     finally:
         ray.shutdown()
@@ -54,7 +54,7 @@ def connected(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _stderr_closed() -> Iterator[None]:
-    """What native code writes to stderr meanwhile is lost; Python's errors are exceptions and are not."""
+    """Discard what is written to stderr meanwhile, by native code; Python's errors are exceptions and are not lost."""
     with open(os.devnull, "w") as nowhere, os.fdopen(os.dup(2), "w") as kept:
         os.dup2(nowhere.fileno(), 2)
         try:
@@ -64,18 +64,18 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Raises OSError where nobody listens at HOST:PORT, which Ray itself would take minutes to say."""
+    """Raise OSError where nobody listens at HOST:PORT, which Ray itself would take minutes to notice."""
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
 
 
 def this_node() -> dict[str, str]:
-    """The label by which Ray schedules on the driver's node."""
+    """Return the label by which Ray schedules on the driver's node."""
     return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
 
 
 def cause_of(exc: BaseException) -> str:
-    """What an error of Ray comes from, on one line: of the tracebacks in its text the first has what began it."""
+    """Say on one line what caused an error of Ray: the first of the tracebacks in its text names what began it."""
     found = re.search(r"(?m)^\s*([\w.]+(?:Error|Exception): .*)", str(exc))
     return found[1][:LONGEST] if found else brief(exc)

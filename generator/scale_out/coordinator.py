@@ -1,4 +1,4 @@
-"""What is one for the whole cluster: the journal, the budget, the keys, and how far the run is.
+"""What the whole cluster has one of: the journal, the budget, the keys, and how far the run is.
 
 The coordinator is an actor on the driver's node. A worker asks it before every call and tells it every answer, so
 that no answer is asked for twice, whoever dies, and nobody asks for more once the run stops.
@@ -22,13 +22,13 @@ from utils.llm_config import LLMConfig
 from utils.rows.records import KeyedRows
 from utils.schema import CallKind, Completion, Request, Usage
 
-TRIES = 3  # times that a group may be begun and not be ended
-BETWEEN_LOOKS, PATIENCE = 0.05, 300.0  # seconds: of a request for room in the budget; of the driver for an answer
+TRIES = 3  # times that a group may be begun without coming to its end
+BETWEEN_LOOKS, PATIENCE = 0.05, 300.0  # seconds: between looks for room in the budget; of waiting for an answer
 
 
 @dataclass(slots=True)
 class News:
-    """What has happened lately. `unfinished` are rows of groups not written, as some went without an answer."""
+    """What has happened since the last news. `unfinished` are the rows of groups that lack answers, by group."""
 
     rows: int = 0
     failed: int = 0
@@ -48,14 +48,14 @@ class Coordinator:
         self._why = "no news of what it does"
 
     def open(self, open_journal: Callable[[], Journal], environment: Mapping[str, str], budget: Ledger) -> None:
-        """Begin. Keys come in a call, which goes from process to process: no file, log or table of Ray has them."""
+        """Open the journal, take keys and budget: keys come in a call, so no file, log or table of Ray has them."""
         self._journal, self._environment, self._budget = open_journal(), environment, budget
 
     def close(self) -> None:
         self._journal.close()
 
     def handle(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[tuple[Any, AutoEvolError | None]]:
-        """Several calls of one worker: what each gives, or raises."""
+        """Make several calls for one worker; return for each its result and None, or None and the error raised."""
         answers: list[tuple[Any, AutoEvolError | None]] = []
         for name, args in calls:
             try:
@@ -65,29 +65,29 @@ class Coordinator:
         return answers
 
     def enter(self, worker: Any) -> tuple[Mapping[str, str], bool]:
-        """A worker is there. Returns the keys that it needs, and whether there is a budget to ask for."""
+        """Register a worker; return the environment variables that it needs, and whether there is a budget to ask."""
         self._workers.append(worker)
         return self._environment, self._budget.max_calls is not None or self._budget.max_cost is not None
 
     def get(self, request: Request, key: bytes) -> Completion | None:
-        """The recorded completion of a request. Raises what has stopped the run: then nothing more is asked for."""
+        """Return the recorded completion of a request. Raise what has stopped the run, so that no more is asked for."""
         if self._error:
             raise self._error
         return self._journal.get(request, key)
 
     def call(self, of: str, name: str, *args: Any) -> Any:
-        """What a method of the `journal`, or of the `budget`, the ledger of all workers, gives."""
+        """Call a method of the `journal`, or of the `budget`, the ledger of all workers; return what it gives."""
         return getattr(self._journal if of == "journal" else self._budget, name)(*args)
 
     def begin(self, group: str) -> bool:
-        """Whether a group is to be worked on: not one that has taken its process down again and again."""
+        """Tell whether to begin a group: not if it was begun TRIES times without an end, or if the run has stopped."""
         if self._error or self._begun[group] == TRIES:
             return False
         self._begun[group] += 1
         return True
 
     def end(self, group: str, rows: int, failed: int, spent: Ledger, unfinished: KeyedRows | None) -> None:
-        """A group has come to its end, perhaps not for the first time, where what was made of it got lost."""
+        """Note that a group has come to its end; one that does so again, as its rows got lost, is not counted again."""
         del self._begun[group]
         self._news.spent.add(spent)
         if group not in self._ended:
@@ -98,17 +98,17 @@ class Coordinator:
             self._news.unfinished[group] = unfinished
 
     def fail(self, why: str, spent: Ledger) -> None:
-        """The program itself has failed on a group, which remains begun."""
+        """Note why the program itself has failed on a group, which remains begun."""
         self._news.spent.add(spent)
         self._why = why
 
     def stop(self, error: AutoEvolError, spent: Ledger) -> None:
-        """The run cannot go on."""
+        """Note the first error for which the run cannot go on."""
         self._news.spent.add(spent)
         self._error = self._error or error
 
     def news(self) -> tuple[News, AutoEvolError | None]:
-        """What has happened since the last time, and what has stopped the run."""
+        """Return what has happened since the last call, and what has stopped the run."""
         news, self._news = self._news, News()
         return news, self._error
 
@@ -116,23 +116,23 @@ class Coordinator:
         return self._workers
 
     def take_begun(self) -> tuple[set[str], str]:
-        """The groups that were begun and have not ended, to be forgotten here, and why the last one failed."""
+        """Return, and forget, the groups that were begun and have not ended, and say why the last one failed."""
         begun, self._begun = set(self._begun), Counter()
         return begun, self._why
 
 
 async def asked(answer: Any) -> Any:
-    """What the coordinator answers the driver. Raises what it raised, EndpointError where it is gone."""
+    """Return what the coordinator answers the driver. Raise what it raised, EndpointError where it is gone."""
     try:
         return await asyncio.wait_for(answer, PATIENCE)
-    except AutoEvolError as exc:  # as it comes out of Ray, which puts a traceback for its text
+    except AutoEvolError as exc:  # wrapped by Ray, with a traceback for its text
         raise getattr(exc, "cause", None) or exc from exc
     except (TimeoutError, ray.exceptions.RayError) as exc:
         raise EndpointError(f"the Ray node of this program does not answer ({cause_of(exc)}); run again") from exc
 
 
 class Calls:
-    """Calls of the coordinator by one worker; to its LLMs, the journal. While some are under way the next gather."""
+    """Calls of the coordinator by one worker, whose LLMs use it as their journal. Calls that wait are sent together."""
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
@@ -140,7 +140,7 @@ class Calls:
         self._sending: asyncio.Task[None] | None = None
 
     def __call__(self, name: str, *args: Any) -> asyncio.Future[Any]:
-        """A future of what the coordinator's method of this name gives; calls arrive in their order."""
+        """Return a future of what the coordinator's method of this name gives; calls arrive in their order."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(((name, args), future))
         self._sending = self._sending or asyncio.ensure_future(self._send())
@@ -169,7 +169,7 @@ class Calls:
 
 
 class SharedLedger(Ledger):
-    """The ledger of a worker where there is a budget. What one that died had set aside stays so: the budget holds."""
+    """A worker's ledger where there is a budget. What a worker that died had set aside stays so: the budget holds."""
 
     def __init__(self, calls: Calls) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class SharedLedger(Ledger):
 
 
 def taken(ledger: Ledger) -> Ledger:
-    """What the ledger of a worker has booked, taken out of it, for the driver to book."""
+    """Take out of a worker's ledger what it has booked; return that for the driver to book."""
     booked = Ledger()
     booked.add(ledger)
     ledger.kinds.clear()

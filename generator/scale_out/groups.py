@@ -35,27 +35,27 @@ class Groups:
         self._seen: set[str] = set()
 
     def named(self) -> Iterator[tuple[str, list[SeedInstruction], str]]:
-        """All groups by their names, in row order, also as JSON."""
+        """Yield all groups in row order: the name, the seeds, and the seeds as JSON."""
         for group in groups_of_ten(self._seeds):
             text = json.dumps([asdict(seed) for seed in group])
             yield sha256(self._work + text.encode()).hexdigest()[:32], group, text
 
     def write(self, todo: set[str]) -> None:
-        """Write those that are to be worked on, in the place of former ones."""
+        """Write the files of the groups `todo`, in the place of former files."""
         self._store.delete(self._store.names(GROUPS))
         lines = ({"group": name, "seeds": text} for name, _, text in self.named() if name in todo)
         for number, batch in enumerate(iter(lambda: list(islice(lines, IN_A_FILE)), [])):
             self._store.write(f"{GROUPS}/{number:06}.parquet", parquet_bytes(batch, {"group": str, "seeds": str}))
 
     def finish(self, name: str, rows: KeyedRows) -> None:
-        """Write what became of a group, as Ray Data does."""
+        """Write what became of a group to a file such as Ray Data writes."""
         line = {"group": name, "records": json.dumps(rows)}
         self._store.write(f"{ROWS}/{name}.parquet", parquet_bytes([line], {"group": str, "records": str}))
 
     def gather(self, todo: set[str], rows: RowStore) -> tuple[int, int]:
-        """Put what was written since the last time of groups `todo` on `rows`, and take them out of `todo`.
+        """Put the rows of groups `todo` written since the last call into `rows`, and take these groups out of `todo`.
 
-        Files of no use are deleted: those of other groups, and what a killed process has left. Returns how many rows
+        Files of no use are deleted: those of other groups, and what a killed process has left. Return how many rows
         there were, and how many of them are not evolved.
         """
         total = failed = 0

@@ -1,6 +1,6 @@
-"""The near-copy filter where rows are too many for one machine. Texts are numbered, seeds first, then new instructions
-in row order, and cut into shards. A task lists pairs of a shard and later instructions that are too close; the driver
-drops those of which a partner is kept: the same set.
+"""The near-duplicate filter where rows are too many for one machine. Texts are numbered, seeds first, then new
+instructions in row order, and cut into shards. A task lists which new instructions are too close to an earlier text of
+its shard; the driver drops an instruction if one such text is kept, so that the same are dropped as by one machine.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from utils.rows.records import near_duplicate_row, stored_rows
 from utils.schema import Message, Seeds
 from utils.text.near_duplicates import NearDuplicates, NearDuplicatesInContext, eliminate_near_duplicates
 
-ON_DRIVER, IN_A_SHARD = 1_000_000, 250_000  # rows at most, which take 25 minutes; texts
+ON_DRIVER, IN_A_SHARD = 1_000_000, 250_000  # rows at most, which take 25 minutes; texts of a shard
 
 
 async def eliminate_near_duplicates_in_shards(rows: RowStore, seeds: Seeds, max_overlap: float, each: Each) -> None:
@@ -50,7 +50,7 @@ def _new(rows: RowStore) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def near_pairs(shards: list[Any], size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:
-    """Numbers of new instructions, each with that of an earlier text of shard `own` that it is too close to."""
+    """Return numbers of new instructions, each with that of an earlier text of shard `own` that it is too close to."""
     near, numbers, pairs = NearDuplicatesInContext(max_overlap), defaultdict[NearDuplicates, list[int]](list), []
     for number, (context, row_id, text) in enumerate(ray.get(shards[own]), own * size):
         near.of(context).add(row_id, text)

@@ -50,7 +50,7 @@ Evolve = Callable[[RunContext, Sequence[SeedInstruction]], Awaitable[list[RowOut
 
 
 class Evolver:
-    """One of the actors of Ray Data's pool. `config` is its share of the whole."""
+    """One of the actors of Ray Data's pool. `config` holds its share of the requests in flight and of all rates."""
 
     def __init__(self, evolve: Evolve, config: RunConfig, coordinator: Any) -> None:
         variables, budgeted = ray.get(coordinator.enter.remote(ray.get_runtime_context().current_actor))
@@ -61,23 +61,23 @@ class Evolver:
         self._ctx: RunContext | None = None
 
     async def __call__(self, row: dict[str, Any]) -> list[dict[str, str]]:
-        """The row of a group that has come to its end; none where it has not, or not all of it."""
+        """Evolve the group of `row`; return what became of it as a row, none where it did not end or lacks answers."""
         group = row["group"]
         if not await self._calls("begin", group):
             return []
         try:
-            # In the loop of the calls, where connections belong.
+            # Opened here, in the event loop that makes the calls: connections belong to it.
             self._ctx = self._ctx or RunContext.of(self._config, self._calls, self._ledger, quiet=True)
             done = await self._evolve(self._ctx, SEEDS.validate_python(json.loads(row["seeds"])))
             rows = keyed_rows(done, self._config, self._ctx.evol.model)
         except AutoEvolError as exc:
             await self._calls("stop", exc, taken(self._ledger))
-            if self._ctx:  # which sends nothing more, and has what is in flight come home
+            if self._ctx:  # sends nothing more, and waits for what is in flight
                 await self._ctx.drain()
             await self._calls("stop", exc, taken(self._ledger))
             return []
         except (Exception, SystemExit) as exc:  # Ray would take the latter for the wish to end the worker
-            self._ctx = None  # its LLMs send nothing more
+            self._ctx = None  # its LLMs have stopped: the next group opens others
             await self._calls("fail", brief(exc), taken(self._ledger))
             return []
         outcomes = [row.outcome for _, row in rows]
@@ -96,7 +96,7 @@ class FinalRun:
     methods: Sequence[Method]
 
     def digest(self) -> str:
-        """Stands for all that is done with the rows. A replay is to look at all answers, so nothing is like it."""
+        """Return a digest of all that is done with the rows; it is new in each replay, which looks at all answers."""
         config, ids = self.ctx.config, [method.id for method in self.methods]
         settings = f"{config.determining()} {ids} {[*REJECTED]} {config.replay and uuid4()}"
         prompts = b"".join(path.read_bytes() for path in sorted(PROMPT_FOLDER.rglob("*.txt")))
@@ -104,7 +104,7 @@ class FinalRun:
 
 
 async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, rows: RowStore, folder: Path) -> None:
-    """Evolve all seeds on the cluster, and put what became of them into `rows`; `folder` is where its files lie."""
+    """Evolve all seeds on the cluster, into `rows`; its files lie in `folder`, or beside the result's URL."""
     config, done, root = run.ctx.config, run.ctx.display.done, run.ctx.config.on_store(folder.absolute())
     groups = Groups(store_of(root), seeds, run.digest())
     todo = {name for name, *_ in groups.named()}
@@ -127,7 +127,7 @@ class _Passes:
         self._groups, self._run, self._root, self._rows, self._coordinator = groups, run, root, rows, coordinator
 
     async def over(self, todo: set[str]) -> None:
-        """Have all groups `todo` come to their end. Raises EndpointError where no pass brings anything any more."""
+        """Make passes until no group is left in `todo`. Raise EndpointError where no pass brings anything any more."""
         total, suspects, barren = len(todo), set[str](), 0
         while todo:
             before, alone = (len(todo), len(suspects)), todo <= suspects
@@ -143,7 +143,7 @@ class _Passes:
                 raise EndpointError(f"no group of rows comes through on the Ray cluster ({fault or why}); {LOOK}")
 
     async def _pass(self, todo: set[str], chosen: set[str], alone: bool) -> str | None:
-        """One pass over some groups, one at a time if `alone`; returns why Ray Data gave up, if it did."""
+        """Make one pass over the `chosen` groups, singly if `alone`; return why Ray Data gave up, or None."""
         config = self._run.ctx.config
         requests = None if config.batch_size == "auto" else config.batch_size
         workers = 1 if alone else workers_for(requests, len(chosen))
@@ -168,7 +168,7 @@ class _Passes:
         return cause_of(fault) if fault else None
 
     async def _watch(self, running: Future[None], todo: set[str], seconds: float | None = None) -> AutoEvolError | None:
-        """Tell how far it is until the pass ends, or a worker stops the run, or for at most so many `seconds` then."""
+        """Show progress until the pass ends, or for `seconds`, or without these until an error; return the error."""
         limit = seconds and time.monotonic() + seconds
         while True:
             ended = running.done()
@@ -184,7 +184,7 @@ class _Passes:
             await asyncio.sleep(POLL)
 
     async def _end(self, running: Future[None]) -> None:
-        """Have Ray Data give up, as it does without workers: the end of its connection would end the process."""
+        """Kill the workers until Ray Data gives up: to disconnect while it runs would end this process."""
         limit = time.monotonic() + PATIENCE
         while not running.done() and time.monotonic() < limit:
             for worker in await asked(self._coordinator.workers.remote()):
@@ -192,7 +192,7 @@ class _Passes:
             await asyncio.sleep(POLL)
 
     def _reject(self, names: set[str]) -> None:
-        """Groups that have taken their process down, or blocked it, also where nothing else was in it."""
+        """Reject groups that took their process down, or blocked it, also when each was alone in it."""
         for name, group, _ in self._groups.named():
             if name in names:
                 log.warning("rows %d to %d crash or block their process: rejected", group[0].id, group[-1].id)
@@ -202,7 +202,7 @@ class _Passes:
 
 
 def workers_for(requests: int | None, groups: int) -> int:
-    """The workers for the cluster as it is: one per node, more where a node's share of requests is large."""
+    """Count the workers for the cluster as it is: one per node, more where a node's share of requests is large."""
     nodes: int = sum(node["Alive"] for node in ray.nodes())
     most = max(nodes, int(ray.cluster_resources().get("CPU", 1)))
     return min(most, max(nodes, (requests or 0) // REQUESTS_AT_LEAST), groups, requests or groups)
@@ -211,7 +211,7 @@ def workers_for(requests: int | None, groups: int) -> int:
 def pipeline(
     root: str, built_of: tuple[Any, ...], workers: int, rows_of_block: int, alone: bool, silence: float
 ) -> None:
-    """Ray Data's part. Blocks until all groups are written, or given up."""
+    """Do Ray Data's part: block until all groups are written, or raise an error of Ray's where it gives up."""
     from ray.data import ActorPoolStrategy, DataContext, read_parquet
 
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what matters comes as an exception
@@ -238,7 +238,7 @@ def pipeline(
 
 
 def _in_thread(work: Callable[..., None], *args: Any) -> "Future[None]":
-    """Do what blocks in a thread of its own; a daemon, as nothing can end it."""
+    """Do `work`, which blocks, in a daemon thread, as nothing can end it; return a future of its end or error."""
 
     def run() -> None:
         try:

@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All flags, as they stand in RunConfig, which checks the values."""
+    """Make a parser of all flags, as they stand in RunConfig, which checks the values."""
     parser = _Parser(
         prog="main.sh",
         description="Auto Evol-Instruct: learn how to make instructions harder, then evolve a whole data set.",
@@ -76,19 +76,19 @@ ALSO_CALLED = {"max_steps": ("--max-step",)}
 
 
 def flag_of(name: str) -> str:
-    """What a field of RunConfig is called on the command line."""
+    """Return what a field of RunConfig is called on the command line."""
     return "--" + name.replace("_", "-")
 
 
 def default_shown(value: Any) -> str:
-    """A default as the help shows it; empty for none, and where it is that a flag is not given."""
+    """Return a default as the help shows it; empty for None, (), an llm-config, and a flag that is on or off."""
     if value is None or isinstance(value, bool | LLMConfig) or value == ():
         return ""
     return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
 def _read_as(name: str, flag: Flag) -> dict[str, Any]:
-    """How argparse reads a flag: one word, several of them, several times, or none."""
+    """Return how argparse is to read a flag, as keywords: one word, several of them, several times, or none."""
     if RunConfig.model_fields[name].annotation is bool:
         return {"action": "store_true"}
     if not flag.metavar:
@@ -98,7 +98,7 @@ def _read_as(name: str, flag: Flag) -> dict[str, Any]:
 
 
 def _key_values(flag: str, words: Sequence[str]) -> dict[str, Any]:
-    """`key=value` words, or one quoted string of them. Raises ConfigError for what is no such word."""
+    """Read `key=value` words, or one quoted string of them. Raise ConfigError for what is no such word."""
     values: dict[str, Any] = {}
     for number, word in enumerate((part for text in words for part in _words(text)), start=1):
         key, equals, value = word.partition("=")
@@ -123,7 +123,7 @@ _JSON_VALUE = re.compile(r"(?:(?<=\s)|^)extra\.[^\s=]+=(?=[{\[\"])")
 
 
 def _words(text: str) -> Iterator[str]:
-    """Words as a shell splits them, but for JSON behind `extra.NAME=`, whose quotes and blanks stay."""
+    """Yield words as a shell splits them, but for JSON behind `extra.NAME=`, whose quotes and blanks stay."""
     position = 0
     while found := _JSON_VALUE.search(text, position):
         try:
@@ -137,7 +137,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _set_extra(flag: str, extra: dict[str, Any], key: str, text: str) -> None:
-    """Set what `extra.a.b=text` names, JSON if it is JSON. Raises ConfigError where it cannot be meant."""
+    """Set what `extra.a.b=text` names, JSON if it is JSON. Raise ConfigError where it may not, or cannot, be set."""
     *outer, last = names = key.removeprefix(EXTRA).split(".")
     if any(map(names_secret, names)):
         raise ConfigError(f"{flag}: a field of a request that holds a key: {KEYS_BELONG}")
@@ -184,7 +184,7 @@ IN_OTHER_WORDS = {
 
 
 def _one_line(exc: ValidationError) -> str:
-    """The first thing that pydantic complains of, in terms of flags."""
+    """Say the first thing that pydantic complains of, in terms of flags."""
     error = exc.errors()[0]
     where = [str(part) for part in error["loc"]]
     message = error["msg"].removeprefix("Value error, ")
@@ -211,21 +211,21 @@ BY_MAIN_SH = (
 
 
 def typed(argv: Sequence[str]) -> Sequence[str]:
-    """The words that somebody has typed: without those by main.sh, which are the defaults."""
+    """Return the words that somebody has typed: without the defaults that main.sh puts before them."""
     return argv[len(BY_MAIN_SH) :] if tuple(argv[: len(BY_MAIN_SH)]) == BY_MAIN_SH else argv
 
 
 def wants_json(argv: Sequence[str]) -> bool:
-    """Whether the flags, right or wrong, ask for JSON on stderr."""
+    """Tell whether the flags, right or wrong, ask for JSON on stderr."""
     formats = [after for word, after in zip(argv, (*argv[1:], ""), strict=False) if word == "--log-format"]
     formats += [word.partition("=")[2] for word in argv if word.startswith("--log-format=")]
     return formats[-1:] == ["json"]
 
 
 def parse_arguments(argv: Sequence[str]) -> RunConfig:
-    """Flags to a checked RunConfig; in a replay, what the recording was made with takes the place of defaults.
+    """Read flags into a checked RunConfig; in a replay, the settings of the recording take the place of defaults.
 
-    Raises ConfigError (or exits with 2, as argparse does) for wrong flags and values.
+    Raise ConfigError (or exit with 2, as argparse does) for wrong flags and values.
     """
     if any(word != word.encode("utf-8", "replace").decode() for word in argv):
         raise ConfigError("the flags hold bytes that are not UTF-8; rename the file that they name")

@@ -42,9 +42,9 @@ class Command:
         self._argv, self._stop, self._resources = argv, stop, resources
 
     def read(self) -> tuple[RunConfig, SeedSet | None]:
-        """The flags, checked, and their data set; None where exploring has yet to find it.
+        """Read and check the flags, and load their data set; None where exploring has yet to find it.
 
-        Raises ConfigError for flags, and DataError for a data set, that cannot be used.
+        Raise ConfigError for flags, and DataError for a data set, that cannot be used.
         """
         self._config = config = parse_arguments(self._argv)
         set_up_logging(config.log_level, config.log_format == "json")
@@ -64,14 +64,17 @@ class Command:
         say(f"{plan}\n{self._similar}".rstrip())
 
     def open_folder(self) -> RunFolder:
-        """Check output path and keys, in this order and before anything costs; then the run folder."""
+        """Check output paths and keys, in this order and before anything costs; then open the run folder.
+
+        Raise DataError for a path or folder, and EndpointError for a key, that cannot be used.
+        """
         check_result(self._config)
         check_outputs(self._config)
         check_keys(self._config)
         return self._resources.enter_context(RunFolder(self._config))
 
     def wait(self, folder: RunFolder, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns. Where a signal or the budget ends it, the error says how to go on."""
+        """Run `work` and return what it returns. Where a signal or the budget ends it, the error says how to go on."""
         try:
             return asyncio.run(self._stop.stoppable(work))
         except (Interrupted, BudgetReached) as exc:
@@ -79,7 +82,7 @@ class Command:
             raise type(exc)(f"{exc}; {kept} are kept, continue with: {self.command}") from exc
 
     def end(self, folder: RunFolder, told: Told) -> None:
-        """Say what came of the run. Raises what `check_outcome` does."""
+        """Export the journal if it is asked for, and say what came of the run. Raise what `check_outcome` raises."""
         if self._config.export_journal:
             folder.journal.export(self._config.export_journal, self._config.determining())
         say(told.text)
@@ -106,7 +109,7 @@ class Command:
 def open_command(argv: Sequence[str]) -> Iterator[Command]:
     """Carry out the flags `argv`: every error inside ends as one line on stderr and in `exit_code`."""
     complete_streams()
-    set_up_logging("info", wants_json(argv))  # what is wrong with the flags is told as they want it told
+    set_up_logging("info", wants_json(argv))  # so that errors in the flags have the format that these ask for
     try:
         with Stop() as stop:
             resources = ExitStack()
@@ -121,7 +124,7 @@ def open_command(argv: Sequence[str]) -> Iterator[Command]:
 
 
 def without_repetition(argv: Sequence[str]) -> list[str]:
-    """The flags without those that a later one overrides."""
+    """Return the flags without those that a later one of the same name overrides; `--explore` may be repeated."""
     flags: list[list[str]] = []
     for word in argv:
         if word.startswith("--") or not flags:
@@ -132,7 +135,7 @@ def without_repetition(argv: Sequence[str]) -> list[str]:
 
 
 def similar_seeds(config: RunConfig, seeds: SeedSet) -> str:
-    """How many seeds repeat others, told before anything costs; empty with `--max-overlap 1`."""
+    """Return, and log, a line on how many seeds nearly repeat others; empty with `--max-overlap 1`."""
     if config.max_overlap == 1:
         return ""
     from utils.text.near_duplicates import near_duplicates_among  # numpy, which the start of the program can spare
@@ -143,7 +146,7 @@ def similar_seeds(config: RunConfig, seeds: SeedSet) -> str:
 
 
 def check_result(config: RunConfig) -> None:
-    """Say before anything costs where the result, or the journal, could not be written."""
+    """Raise DataError, before anything costs, where the result or the exported journal could not be written."""
     check_output(config.result, "--save-path", config.in_partitions)
     check_apart(config)
     if config.in_partitions:
@@ -158,14 +161,14 @@ def check_result(config: RunConfig) -> None:
 
 
 def seed_sources(config: RunConfig) -> list[SeedSource]:
-    """The data set of the flags; offline and without one, the built-in examples, Korean first."""
+    """Return the data set of the flags; offline and without one, the built-in examples, Korean first."""
     if config.data_path:
         return [SeedSource(**{field: getattr(config, field) for field in SeedSource.__dataclass_fields__})]
     return [SeedSource(str(EXAMPLES / name)) for name in ("seed_ko.jsonl", "seed_en.jsonl")]
 
 
 def check_outcome(config: RunConfig, summary: Summary) -> None:
-    """Raises EndpointError when not a single row was answered, RetentionError when none or too few survived."""
+    """Raise EndpointError where no row survived and some got no answer; RetentionError where none or too few did."""
     if summary.unavailable and not summary.evolved:
         raise EndpointError("not a single row was answered, see run.log; check the endpoint and run again")
     if not summary.evolved:

@@ -22,7 +22,7 @@ TABLE = "\n| {} | default | |\n|---|---|---|"
 
 
 def page() -> str:
-    """The whole page, as Markdown."""
+    """Write the whole page, as Markdown."""
     return "\n".join((HEAD.rstrip(), *_flags(), KEYS.rstrip(), TABLE.format("key"), *_keys())) + "\n"
 
 

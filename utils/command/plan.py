@@ -65,7 +65,7 @@ class SeedSize:
 
 
 def seed_size(seeds: Iterable[SeedInstruction]) -> SeedSize:
-    """Count the seeds of the final run as a stream."""
+    """Count the seeds, the tokens of their texts and their references, in one pass."""
     rows = tokens = referenced = 0
     for seed in seeds:
         rows, tokens = rows + 1, tokens + text_tokens(seed.text)
@@ -74,18 +74,18 @@ def seed_size(seeds: Iterable[SeedInstruction]) -> SeedSize:
 
 
 def explored_size(config: RunConfig) -> SeedSize:
-    """At most so many seeds come of exploring; an instruction is taken for 40 tokens."""
+    """Return how many seeds exploring brings at most; an instruction is taken to have 40 tokens."""
     rows = len(config.explore) * task_count(config) * config.explore_samples
     return SeedSize(rows, rows * 40, 0)
 
 
 def task_count(config: RunConfig) -> int:
-    """Tasks of a fully explored domain, the domain itself not counted."""
+    """Count the tasks of a fully explored domain, without the domain itself."""
     return sum(tasks * breadth for tasks, breadth in _levels(config))
 
 
 def _levels(config: RunConfig) -> list[tuple[int, int]]:
-    """For each level that is split up: how many tasks it has, and into how many sub-tasks each is split."""
+    """List for each level that is split up how many tasks it has, and into how many sub-tasks each is split."""
     levels, tasks = [], 1
     for depth in range(config.explore_depth):
         breadth = config.explore_breadth[min(depth, len(config.explore_breadth) - 1)]
@@ -120,13 +120,13 @@ class Planner:
         self._history = history
 
     def lines(self) -> list[PlannedCalls]:
-        """All lines of the plan, in the order of the run; lines without calls are left out."""
+        """Return all lines of the plan, in the order of the run; lines without calls are left out."""
         learns = self._config.learns
         lines = [*self._exploring(), *(self._learning() if learns else ()), *self._final()]
         return [line for line in lines if line.most]
 
     def _line(self, title: str, kind: str, least: int, most: int, shown: float) -> PlannedCalls:
-        """`shown` is the tokens of the texts that one prompt shows, besides the prompt's own."""
+        """Make a line of the plan; `shown` counts the tokens of the texts in one prompt, besides the prompt's own."""
         frame = {"respond": 0, "explore": 600}.get(kind)
         own = text_tokens(template(kind).template) if frame is None else frame
         llm = self._config.evol_llm_config if kind in OF_EVOL_LLM else self._config.optim_llm_config
@@ -186,7 +186,7 @@ class Planner:
         ]  # fmt: skip
 
     def _tagging(self, mean: float) -> list[PlannedCalls]:
-        """A sample of seeds, and one of evolved rows of `mean` tokens that is as large."""
+        """Plan the tagging of a sample of seeds and one as large of evolved rows; `mean` is the tokens of a text."""
         config = self._config
         calls = ceil(2 * min(config.tag_size, self._size.rows) / self._per_call.rows) * config.tag
         return [self._line("tagging", "tag", calls, 3 * calls, self._per_call.rows * mean)]
@@ -208,7 +208,7 @@ def plan_of(
     methods: Sequence[Sequence[Method]],
     per_call: PerCall,
 ) -> str:
-    """The text of `--plan`; of a comparison, all its runs.
+    """Return the text of `--plan`; for a comparison, of all its runs.
 
     `seeds` are those of the run, None where exploring has yet to find them; `methods` those at hand for each of
     `config.runs()`.
@@ -224,7 +224,7 @@ def plan_of(
 
 
 def plan_text(lines: Sequence[PlannedCalls], config: RunConfig, history: Mapping[str, CallHistory]) -> str:
-    """The plan as a table for a person, with what it assumes."""
+    """Write the plan as a table for a person, with what it assumes."""
     head = ("stage", "calls", "at most", "input tokens", "output tokens", "cost", "at most", "journaled")
     rows = [_row(line, config, history) for line in lines]
     ends = ("least", "most")

@@ -21,10 +21,10 @@ INSTEAD = {"data_path": "explore", "explore": "data_path", "method": "compare", 
 def as_recorded(
     options: Mapping[str, Any], recording: Path, known: Collection[str], taken: Mapping[str, Collection[str]]
 ) -> dict[str, Any]:
-    """The given `options` and, where they say nothing, the settings that a recording was made with.
+    """Return the given `options` and, where they say nothing, the settings that a recording was made with.
 
     `known` are the names of all settings, `taken` those that a recording may bring, each with the keys that it may
-    bring of it (of an llm-config; else none). Raises ConfigError for what is no recording, and where it needs a file
+    bring of it (of an llm-config; else none). Raise ConfigError for what is no recording, and where it needs a file
     that is not beside it.
     """
     recorded = _settings(recording)
@@ -48,7 +48,7 @@ REMEDY = "write one with --export-journal"
 
 
 def _settings(recording: Path) -> dict[str, Any]:
-    """The settings in the first line of a recording; empty where it has none."""
+    """Read the settings in the first line of a recording; empty where it has none. Raise ConfigError if it is none."""
     try:
         with recording.open(encoding="utf-8") as file:
             settings = json.loads(next(lines_of(file, str(recording)), "")).get("settings", {})
@@ -84,7 +84,7 @@ def _compared(values: Any, recording: Path) -> Any:
 
 
 def _beside(value: Any, recording: Path) -> str | None:
-    """The file that a recorded path means where it lies in the folder of the recording; None elsewhere."""
+    """Return the file that a recorded path means, where it lies in the folder of the recording; else None."""
     if not isinstance(value, str) or "\0" in value:
         return None
     folder = recording.parent.resolve()

@@ -26,18 +26,18 @@ class RunContext:
 
     @staticmethod
     def of(config: RunConfig, journal: Recorder, ledger: Ledger, quiet: bool) -> "RunContext":
-        """Open the LLMs of `config`; who does so has them drained or closed in the end."""
+        """Open the LLMs of `config`; the caller drains or closes them in the end."""
         evol, optim = open_llms(config, journal, ledger)
         return RunContext(evol, optim, config, ledger, Display(ledger, quiet))
 
     async def drain(self) -> None:
-        """Have calls under way come home; none is begun any more."""
+        """Wait for the calls under way; none is begun any more."""
         await asyncio.gather(self.evol.drain(), self.optim.drain())
 
 
 @asynccontextmanager
 async def open_context(config: RunConfig, journal: Recorder, ledger: Ledger) -> AsyncIterator[RunContext]:
-    """The LLMs of a run, closed in the end; where the budget ends it, calls under way come home first."""
+    """Open the LLMs of a run, and close them in the end; where the budget ends it, calls under way come home first."""
     ctx = RunContext.of(config, journal, ledger, config.quiet)
     try:
         yield ctx

@@ -30,9 +30,9 @@ class Display:
         self._phase: _Phase | None = None
 
     def each(self, title: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """`items`, with how far a computation has come that goes through all `total` of them; short ones say nothing.
+        """Yield `items`, showing how far the computation over all `total` of them has come; a short one shows nothing.
 
-        Raises Interrupted between two items when a signal has come.
+        Raise Interrupted between two items when a signal has come.
         """
         phase = _Phase(title, total, self._ledger, self._quiet, computing=True)
         try:
@@ -45,7 +45,7 @@ class Display:
 
     @contextmanager
     def phase(self, title: str, total: int) -> Iterator[None]:
-        """A phase of `total` rows; `done` counts them."""
+        """Show a phase of `total` rows, which `done` counts, while the context lasts."""
         self._phase = _Phase(title, total, self._ledger, self._quiet)
         try:
             yield
@@ -54,7 +54,7 @@ class Display:
             self._phase = None
 
     def done(self, rows: int, failed: int) -> None:
-        """So many more rows have come to their end in this phase, of which so many failed."""
+        """Count `rows` more that have come to their end in this phase, and the `failed` ones among them."""
         if self._phase:
             self._phase.done(rows, failed)
 
@@ -117,7 +117,7 @@ class _Phase:
         }
 
     def _short(self) -> str:
-        """What fits behind a bar: failure rate so far, tokens, cost, requests in flight, and what goes wrong."""
+        """Say what fits behind a bar: failure rate so far, tokens, cost, requests in flight, and what goes wrong."""
         ledger, usage = self._ledger, self._ledger.usage
         parts = [
             f"λ {self._failed / self._rows:.0%}" if self._rows else "",

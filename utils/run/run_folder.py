@@ -47,12 +47,12 @@ class Folder:
         self.result = result
 
     def write(self, name: str, text: str) -> None:
-        """A small file of the folder, replaced as a whole."""
+        """Write a small file of the folder, replaced as a whole."""
         with replacing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     def read_lines(self, name: str) -> list[str]:
-        """The lines of a file of the folder; none where there is no such file. Raises DataError if it is unreadable."""
+        """Read the lines of a file of the folder; none where there is no file. Raise DataError if it is unreadable."""
         try:
             return (self.path / name).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -61,11 +61,11 @@ class Folder:
             raise DataError(f"cannot read {self.path / name} ({exc}); restore it, or start with --fresh") from exc
 
     def write_lines(self, name: str, records: Iterable[dict[str, Any]]) -> None:
-        """A file of JSON lines, streamed and replaced as a whole."""
+        """Write a file of JSON lines, streamed and replaced as a whole."""
         write_rows(self.path / name, records)
 
     def below(self, name: str, suffix: str) -> "Folder":
-        """A folder in this one, for a result of its own. Raises DataError where it cannot be made."""
+        """Make a folder in this one, for a result of its own. Raise DataError where it cannot be made."""
         path = self.path / name
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ class RunFolder(Folder):
             raise DataError(f"cannot keep the former result in {shelf}: {exc.strerror}; make room, run again") from exc
 
     def _is_of(self, config: RunConfig) -> bool:
-        """Whether the folder is a run of these very settings, or still empty."""
+        """Tell whether the folder is of a run of these very settings, or new and no result lies beside it."""
         before = _read_settings(self.path / "config.json")
         return not self.result.exists() if before is None else before == config.determining()
 
@@ -165,9 +165,9 @@ class RunFolder(Folder):
 
 
 def check_output(path: Path, flag: str, partitions: bool = False) -> None:
-    """Raises DataError now, before anything costs, where the file that `flag` names could not be written.
+    """Raise DataError now, before anything costs, where the file that `flag` names could not be written.
 
-    It may be a folder of `partitions` that a run has made.
+    With `partitions` it may be a folder, as a run on a cluster makes one.
     """
     try:
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -189,7 +189,7 @@ def check_output(path: Path, flag: str, partitions: bool = False) -> None:
 
 
 def is_run_file(folder: Path, path: Path) -> bool:
-    """Whether a path is that of a file that a run keeps in its run folder."""
+    """Tell whether a path is that of a file that a run keeps in its run folder."""
     try:
         first = Path(os.path.realpath(path)).relative_to(os.path.realpath(folder)).parts[0]
     except (ValueError, IndexError):
@@ -198,14 +198,14 @@ def is_run_file(folder: Path, path: Path) -> bool:
 
 
 def check_partitions(store: Store, where: str) -> None:
-    """Raises DataError where a folder holds anything but partitions."""
+    """Raise DataError where the folder `store`, named `where`, holds anything but partitions."""
     foreign = [name for name in store.names("") if not name.startswith(("part-", SUCCESS, "."))]
     if foreign:
         raise DataError(f"{where} holds {foreign[0]}, which no run has written; choose another --save-path")
 
 
 def _described(config: RunConfig) -> dict[str, Any]:
-    """The whole configuration for the reader; keys are never in it, only the names of their variables."""
+    """Return the whole configuration for the reader; keys are never in it, only the names of their variables."""
     return {"settings": config.determining(), "flags": config.model_dump(mode="json")}
 
 
