@@ -10,7 +10,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 ROLES = {"evolver", "analyzer", "optimizer", "validator", "generator"}
 SOURCES = [path for folder in (*sorted(ROLES), "utils") for path in sorted((PROJECT / folder).rglob("*.py"))]
-HEAVY = {"openai", "datasets", "pandas", "pyarrow", "ray", "huggingface_hub", "aiohttp"}
+HEAVY = {"openai", "datasets", "pandas", "pyarrow", "ray", "huggingface_hub", "aiohttp", "jinja2"}
 
 
 def nodes(path: Path) -> list[ast.AST]:

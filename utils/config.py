@@ -4,6 +4,7 @@ What is known of a flag stands at its field: type, bounds, default, group, metav
 comes out or only how (`RunConfig.determining`). The parser and docs/flags.md are made of that.
 """
 
+import os
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
@@ -183,7 +184,8 @@ class RunConfig(BaseModel):
     ] = "text"
     no_report: Annotated[bool, Flag("output", "", "do not write report.html", how=True)] = False
     lang: Annotated[
-        Literal["en", "ko"] | None, Flag("output", "en|ko", "language of the report (that of the data)", how=True)
+        Literal["en", "ko"] | None,
+        Flag("output", "en|ko", "language of the report (the terminal's, or else the data's)", how=True),
     ] = None
     tag: Annotated[bool, Flag("output", "", "tag samples: complexity and diversity as in the paper", how=True)] = False
     tag_size: Annotated[
@@ -266,7 +268,7 @@ class RunConfig(BaseModel):
         """Where the large files of a cluster stand for `path`, which is the result, or lies beside it or below."""
         if not is_url(self.save_path):
             return str(path)
-        return f"{self.save_path.rpartition('/')[0]}/{path.relative_to(self.result.parent).as_posix()}"
+        return f"{self.save_path.rpartition('/')[0]}/{Path(os.path.relpath(path, self.result.parent)).as_posix()}"
 
     @property
     def run_folder(self) -> Path:

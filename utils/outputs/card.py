@@ -1,10 +1,9 @@
 """The data set card: the README.md of a result on the Hub, YAML front matter and Markdown.
 
 Names, reasons and methods come from data sets, flags and LLMs. In the text they stand in code spans and fences that
-they cannot close; of them the front matter holds names of columns, as JSON.
+they cannot close; of them the front matter holds names of columns, which `huggingface_hub` quotes.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from utils.text.measures.languages import count_scripts, language, shares
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from huggingface_hub import DatasetCardData
 
     from utils.text.measures.model import DataSetMeasures, RunMeasures
 
@@ -37,7 +37,6 @@ LANGUAGES = ("ko", "en", "ja", "zh")
 LANGUAGE_SHARE = 0.05  # of rows, from which a language counts as one of the data set's
 NAME_LENGTH = 200  # characters of a name that are shown
 
-LICENCE_LINE = '# license: which one? See "Licence" below; write it here, without the "#" in front\n'
 LICENCE_QUESTION = """\
 > **Licence: which one?** Nobody has chosen one yet. What do the licence of the seed set and the terms of the models
 > allow? Write the answer into the front matter of this file (`license:`), and take this paragraph out.
@@ -80,23 +79,22 @@ def card(
     config: RunConfig,
     methods: Sequence[Method],
     languages: Mapping[str, float],
-    measures: "RunMeasures | None" = None,
+    measures: "RunMeasures",
     columns: Columns = EVOLVED,
 ) -> str:
     """The card of the result that `config.save_path` names.
 
-    `methods` are those that the final run drew from, best first; `languages` the share of rows by language, as
-    `language_shares` or the measures of the last generation give it.
+    `methods` are those that the final run drew from, best first; `languages` the share of rows by language.
     """
     parts = [
-        _front_matter(summary, config, languages, columns),
+        f"---\n{_front_matter(summary, config, languages, columns)}\n---\n\n",
         "# Evolved instructions\n\n",
         LICENCE_QUESTION,
         STAND_IN if config.offline else "",
         _origin(summary, config, methods),
         _methods(methods),
         _ledger(summary),
-        _measured(measures) if measures else "",
+        _measured(measures),
         f"## Columns\n\n{COLUMNS}\n## Limits\n\n{LIMITS}",
     ]
     return "".join(parts)
@@ -108,24 +106,32 @@ def language_shares(texts: Iterable[str]) -> dict[str, float]:
 
 
 def with_licence(card: str, chosen: Mapping[str, object]) -> str:
-    """The card with fields (`license` and what belongs to it) that its reader has chosen in place of the question."""
-    lines = "".join(
-        f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in chosen.items()
-    )  # JSON is YAML too
-    return card.replace(LICENCE_LINE, lines, 1).replace(LICENCE_QUESTION, "", 1)
+    """The card with fields (`license` and what belongs to it) that its reader has chosen, and without the question."""
+    from huggingface_hub import DatasetCard
+
+    changed = DatasetCard(card)
+    for name, value in chosen.items():
+        changed.data[name] = value
+    changed.text = changed.text.replace(LICENCE_QUESTION, "", 1)
+    return str(changed)
 
 
-def _front_matter(summary: Summary, config: RunConfig, languages: Mapping[str, float], columns: Columns) -> str:
-    spoken = [name for name in LANGUAGES if languages.get(name, 0) >= LANGUAGE_SHARE]
-    size = next((name for limit, name in SIZES.items() if summary.evolved < limit), "100M<n<1B")
-    lists = {"language": spoken, "size_categories": [size], "task_categories": ["text-generation"], "tags": TAGS}
-    lines = "".join(
-        f"{name}:\n" + "".join(f"- {value}\n" for value in values) for name, values in lists.items() if values
+def _front_matter(
+    summary: Summary, config: RunConfig, languages: Mapping[str, float], columns: Columns
+) -> "DatasetCardData":
+    """What the Hub and `datasets` read of a card; as a text it is YAML."""
+    from huggingface_hub import DatasetCardData
+
+    files = {"split": "train", "path": DATA_FILE + config.result.suffix}
+    return DatasetCardData(
+        language=[name for name in LANGUAGES if languages.get(name, 0) >= LANGUAGE_SHARE] or None,
+        size_categories=[next((name for limit, name in SIZES.items() if summary.evolved < limit), "100M<n<1B")],
+        task_categories=["text-generation"],
+        tags=list(TAGS),
+        configs=[{"config_name": "default", "data_files": [files]}],
+        # `datasets` takes types from the first 10 MiB: what is null there and a text later must be said to be a text.
+        dataset_info={"features": features(columns)},
     )
-    files = f"  data_files:\n  - split: train\n    path: {DATA_FILE}{config.result.suffix}\n"
-    # `datasets` takes types from the first 10 MiB: what is null there and a text later must be said to be a text.
-    info = json.dumps({"features": features(columns)}, ensure_ascii=False)  # JSON is YAML too
-    return f"---\n{lines}configs:\n- config_name: default\n{files}dataset_info: {info}\n{LICENCE_LINE}---\n\n"
 
 
 def features(columns: Columns) -> list[dict[str, Any]]:

@@ -5,16 +5,21 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.errors import DataError
 from utils.outputs.result_files import Ran
 from utils.process.each import Each, in_silence
-from utils.rows.records import evolved_records, stored_rows
+from utils.rows.counts import Finished
+from utils.rows.records import stored_rows
 from utils.run.run_folder import Folder, check_output, is_run_file
 from utils.seeds import SeedSource
 from utils.seeds.files import files_of, is_of_run_here
 from utils.urls import is_url
+
+if TYPE_CHECKING:
+    from utils.text.measures.model import RunMeasures
 
 
 def check_outputs(config: RunConfig) -> None:
@@ -78,27 +83,39 @@ async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each 
 
     `each` shows how far measures and report are.
     """
-    finished = ran.finished
+    finished, repo = ran.finished, config.push_to_hub if ran.summary.evolved else None
     if config.export:
         from utils.outputs.export import export_path, export_rows
 
         export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
+    if config.no_report and not repo:
+        return
+    measures = _measures(folder, finished, each)
     if not config.no_report:
         from utils.outputs.report import write_report
-        from utils.text.measures.run import measure_run
+        from utils.outputs.report.texts import language_of_locale
 
-        stored = (row for _, row in each("measuring: rows", stored_rows(finished.rows), len(finished.rows)))
-        folder.write("measures.json", measure_run(stored, each=each).model_dump_json(indent=2) + "\n")
-        write_report(folder.path, folder.result, config.lang, finished if config.in_partitions else None, each)
-    if config.push_to_hub and ran.summary.evolved:
-        await _upload(config, config.push_to_hub, folder, ran)
+        lang = config.lang or language_of_locale(os.environ)
+        write_report(folder.path, folder.result, lang, finished if config.in_partitions else None, each)
+    if repo:
+        await _upload(config, repo, folder, ran, measures)
 
 
-async def _upload(config: RunConfig, name: str, folder: Folder, ran: Ran) -> None:
+def _measures(folder: Folder, finished: Finished, each: Each) -> "RunMeasures":
+    """What report and card say of complexity and diversity, which is a file as well."""
+    from utils.text.measures.run import measure_run
+
+    stored = (row for _, row in each("measuring: rows", stored_rows(finished.rows), len(finished.rows)))
+    measures = measure_run(stored, each=each)
+    folder.write("measures.json", measures.model_dump_json(indent=2) + "\n")
+    return measures
+
+
+async def _upload(config: RunConfig, repo: str, folder: Folder, ran: Ran, measures: "RunMeasures") -> None:
     from utils.outputs.card import card, language_shares
     from utils.outputs.hub import check_push, push
 
-    languages = language_shares(record["instruction"] for record in evolved_records(ran.finished.rows))
-    text = card(ran.summary, config, ran.methods, languages, columns=ran.columns)
+    languages = language_shares(record["instruction"] for record in ran.finished.evolved())
+    text = card(ran.summary, config, ran.methods, languages, measures, ran.columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
-    await asyncio.to_thread(push, folder.result, name, check_push(name), text)
+    await asyncio.to_thread(push, folder.result, repo, check_push(repo), text)

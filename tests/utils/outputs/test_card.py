@@ -9,7 +9,7 @@ import yaml
 from tests.builders import HOSTILE
 from utils.config import RunConfig
 from utils.files.writing import write_rows
-from utils.outputs.card import LICENCE_LINE, LICENCE_QUESTION, card, language_shares, with_licence
+from utils.outputs.card import LICENCE_QUESTION, card, language_shares, with_licence
 from utils.rows.records import CONTEXT, EVOLVED, StoredRow
 from utils.rows.summary import MethodSummary, Summary
 from utils.schema import Method
@@ -27,7 +27,7 @@ INJECTIONS = [
     "`` ` [x](javascript:alert(1)) ` ``",
     "`",
     "",
-    LICENCE_LINE,
+    "---\nlicense: forged\n---\n",
     LICENCE_QUESTION,
 ]
 
@@ -54,12 +54,23 @@ def config(**changes) -> RunConfig:
     return RunConfig(**{"data_path": "org/seeds", "save_path": "out.parquet", **models} | changes)
 
 
-def made(languages=None, methods=(METHOD,), measures=None, run=None, **changes) -> str:
-    return card(run or summary(), config(**changes), methods, languages or {"ko": 0.9, "en": 0.1}, measures)
+ROWS = [
+    {
+        **{"id": id, "instruction": f"Name {id} rivers and lakes.", "generation": 1},
+        **{"seed_instruction": f"Name {id} rivers.", "stages": [{"instruction": f"Name {id} rivers and lakes."}]},
+    }
+    for id in range(4)
+]
+MEASURES = measure_run((StoredRow("evolved", row) for row in ROWS), finder=lambda _: None)
+
+
+def made(languages=None, methods=(METHOD,), run=None, columns=EVOLVED, **changes) -> str:
+    shares = languages or {"ko": 0.9, "en": 0.1}
+    return card(run or summary(), config(**changes), methods, shares, MEASURES, columns)
 
 
 def front_matter(text: str) -> dict:
-    return yaml.safe_load(text.split("---\n")[1])
+    return yaml.safe_load(re.match("---\n(.*?)\n---\n", text, re.DOTALL)[1])
 
 
 def test_the_front_matter():
@@ -83,8 +94,7 @@ def test_a_text_that_comes_late_in_a_column_is_a_text_for_datasets(tmp_path):
     row["instruction"] = "x" * (1 << 20)
     late = {"seed_response": "y", "method_id": "m", "context": [{"role": "user", "content": "Hi?"}], "labels": ["ok"]}
     write_rows(tmp_path / "train.jsonl", [*[row] * 11, row | late])
-    text = card(summary(), config(save_path="x.jsonl"), [METHOD], {}, columns=columns)
-    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    (tmp_path / "README.md").write_text(made(save_path="x.jsonl", columns=columns), encoding="utf-8")
     loaded = datasets.load_dataset(str(tmp_path), split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded[-1] == row | late
     assert loaded[0] == row
@@ -117,7 +127,6 @@ def test_what_it_tells():
     assert "Set aside as no seeds: 28 (`empty` 28)." in text
     assert "Without an answer: 2." in text
     assert "| `labels` |" in text
-    assert "Measures" not in text
     assert "No training data" not in text
 
 
@@ -145,17 +154,17 @@ def test_where_a_seed_file_lies_is_not_told(tmp_path):
 
 
 def test_measures_are_a_table_of_seeds_and_generations():
-    rows = [
-        {
-            **{"id": id, "instruction": f"Name {id} rivers and lakes.", "generation": 1},
-            **{"seed_instruction": f"Name {id} rivers.", "stages": [{"instruction": f"Name {id} rivers and lakes."}]},
-        }
-        for id in range(4)
-    ]
-    text = made(measures=measure_run((StoredRow("evolved", row) for row in rows), finder=lambda _: None))
-    lines = text.split("## Measures\n\n")[1].split("\n\n")[0].splitlines()
+    lines = made().split("## Measures\n\n")[1].split("\n\n")[0].splitlines()
     assert [line.split(" | ")[:3] for line in lines[2:]] == [["| seeds", "4", "3"], ["| generation 1", "4", "5"]]
     assert len({line.count("|") for line in lines}) == 1
+
+
+@pytest.mark.parametrize("name", [*INJECTIONS, "_type", "struct", "null", "1", "x: y # z", "a\n---\nb"])
+def test_a_column_keeps_its_name_whatever_it_is(name):
+    text = made(columns=EVOLVED | {"extra": {name: str}})
+    of_all = front_matter(text)["dataset_info"]["features"]
+    assert of_all[-1] == {"name": "extra", "struct": [{"name": name, "dtype": "string"}]}
+    assert front_matter(with_licence(text, {"license": "mit"})) == front_matter(text) | {"license": "mit"}
 
 
 # --- Licence -----------------------------------------------------------------------------------
@@ -164,14 +173,14 @@ def test_measures_are_a_table_of_seeds_and_generations():
 def test_the_licence_is_a_question_that_can_be_seen():
     text = made()
     assert "license" not in front_matter(text)
-    assert text.count(LICENCE_LINE) == text.count(LICENCE_QUESTION) == 1
+    assert text.count(LICENCE_QUESTION) == 1
     assert text.index(LICENCE_QUESTION) < text.index("## ")
 
 
 def test_the_answer_takes_the_place_of_the_question():
-    answered = with_licence(made(methods=[Method(LICENCE_LINE + LICENCE_QUESTION, "file")]), {"license": "cc-by-4.0"})
+    answered = with_licence(made(methods=[Method(LICENCE_QUESTION, "file")]), {"license": "cc-by-4.0"})
     assert front_matter(answered)["license"] == "cc-by-4.0"
-    assert answered.count(LICENCE_LINE) == answered.count(LICENCE_QUESTION) == 1  # what the method says is its own
+    assert answered.count(LICENCE_QUESTION) == 1  # what the method says is its own
 
 
 # --- Injection ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import yaml
 from tests.hub_stub import DROP, HANG, UPLOADS, HubStub, Repo
 from utils.errors import ConfigError, DataError, EndpointError
 from utils.files.writing import write_rows
-from utils.outputs.card import LICENCE_LINE, LICENCE_QUESTION
+from utils.outputs.card import LICENCE_QUESTION
 from utils.outputs.hub import check_push, push
 from utils.rows.records import EVOLVED
 
@@ -21,7 +21,7 @@ TOKEN, WRONG = "hf_rightToken123", "hf_wrongToken456"
 REPO = "org/evolved"
 CARD = (
     "---\ntags:\n- auto-evol-instruct\nconfigs:\n- config_name: default\n  data_files:\n"
-    f"  - split: train\n    path: train.SUFFIX\n{LICENCE_LINE}---\n\n# Rows\n\n{LICENCE_QUESTION}End\n"
+    f"  - split: train\n    path: train.SUFFIX\n---\n\n# Rows\n\n{LICENCE_QUESTION}End\n"
 )
 TEXTS = ["한국어 👋", "\\frac{1}{2}", "{x} $y"]
 ROWS = [
@@ -183,7 +183,7 @@ def test_a_licence_that_was_chosen_on_the_hub_stays(tmp_path, hub):
     first = hub.repos[REPO].files["README.md"].decode()
     assert "license" not in yaml.safe_load(first.split("---\n")[1])
     chosen = 'license: other\nlicense_name: "ours: # 한국"\n'
-    hub.repos[REPO].files["README.md"] = first.replace(LICENCE_LINE, chosen).encode()
+    hub.repos[REPO].files["README.md"] = first.replace("---\n\n", f"{chosen}---\n\n", 1).encode()
     push(result, REPO, TOKEN, card_for(result))
     second = hub.repos[REPO].files["README.md"].decode()
     fields = yaml.safe_load(second.split("---\n")[1])

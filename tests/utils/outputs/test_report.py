@@ -7,27 +7,27 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
 
 from tests.report_folder import ATTACKS, LEARNED, Folder, candidate, evolved, make_folder, rejected, set_aside
 from utils.command.arguments import parse_arguments
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.outputs.report import write_report
-from utils.outputs.report.markup import Html, script_data, tag
-from utils.outputs.report.measured import measured
-from utils.outputs.report.page import HERE
+from utils.outputs.report.page import TEMPLATES, environment, script_data
 from utils.outputs.report.repeat import repeat_command
-from utils.outputs.report.rows import LONGEST, read_rows
+from utils.outputs.report.rows import LONGEST, OUTCOMES, read_rows
 from utils.outputs.report.sampling import BUDGET, EACH, SHOWN, survey
-from utils.outputs.report.texts import _REASONS, _UI, SCRIPT_KEYS, Words
-from utils.outputs.report.words import word_pieces
+from utils.outputs.report.texts import TEXTS, language_of_locale, read_texts
+from utils.outputs.report.word_diff import word_pieces
 from utils.rows.counts import Finished
 from utils.rows.records import StoredRow
-from utils.text.measures.run import measure_run
 from utils.text.measures.tags import TagComparison
 from validator.rules import ANSWER_RULES, REWRITE_RULES
 from validator.verdicts import OTHER_REASONS
 
+ENGLISH, KOREAN = read_texts("en"), read_texts("ko")
 ROWS = (
     evolved(0, "Name river 0 and say why it matters."),
     evolved(1, "Name river 1, and its length.", labels=["stagnant"]),
@@ -139,6 +139,17 @@ def test_a_method_of_the_same_text_is_not_shown_twice(tmp_path):
     assert page.count("used in the final run") == 1
 
 
+def test_rows_of_the_result_are_counted_by_method(tmp_path):
+    first, second = (each.score.method.id for each in LEARNED[:2])
+    made_by = (second, first, second)
+    rows = [evolved(n, f"Name river {n} now.") for n in range(3)]
+    for row, method_id in zip(rows, made_by, strict=True):
+        row["stages"][0]["method_id"] = method_id
+    page = squeezed(make_folder(tmp_path, rows, (), LEARNED).write())
+    bars = page.split("Rows of the result by the method of their last stage")[1].split("</section>")[0]
+    assert re.findall(r'class="(?:name|count)">(\w+)<', bars) == [second, "2", first, "1"]
+
+
 def test_it_shows_calls_tokens_and_cost_in_the_order_of_stages(whole):
     shown = squeezed(Reader(whole.write()).shown)
     assert "Evolve 12 3 0 4,500 70 600 0.2500 Answer 12 3 0" in shown
@@ -194,24 +205,66 @@ def test_the_language_of_most_seeds_is_the_default(tmp_path, text, lang):
     assert f'<html lang="{lang}">' in make_folder(tmp_path, rows).write(None)
 
 
+@pytest.mark.parametrize(
+    ("variables", "lang"),
+    [
+        ({}, None),
+        ({"LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "en"}, "en"),
+        ({"LANG": "ko_KR.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "en_GB.UTF-8", "LC_ALL": "ko_KR.eucKR"}, "ko"),
+        ({"LANG": "ko_KR.UTF-8", "LC_ALL": ""}, "ko"),
+        ({"LANG": "ko_KR.UTF-8", "LC_ALL": "C"}, None),
+        ({"LANG": "C.UTF-8"}, None),
+        ({"LANG": "POSIX", "LC_CTYPE": "ko_KR.UTF-8", "LANGUAGE": "ko"}, None),
+        ({"LANG": "de_DE.UTF-8"}, None),
+        ({"LANG": "kok_IN"}, None),
+    ],
+)
+def test_the_language_of_a_terminal(variables, lang):
+    assert language_of_locale(variables) == lang
+
+
 def test_every_reason_has_a_name_in_both_languages():
     rules = {rule.name for rule in (*ANSWER_RULES, *REWRITE_RULES)}
     for reason in (*rules, *OTHER_REASONS, "near_copy", "unavailable", "duplicate", "not_text", "no_user_turn"):
-        assert Words("en").reason(reason) != reason
-        assert re.search("[가-힣]", Words("ko").reason(reason) + Words("ko").why(reason))
-    assert set(_REASONS) >= rules
+        assert ENGLISH.reason(reason) != reason
+        assert re.search("[가-힣]", KOREAN.reason(reason) + KOREAN.why(reason))
+    assert set(ENGLISH.reasons) >= rules
 
 
 def test_every_text_is_used():
-    sources = [path for path in HERE.glob("*") if path.suffix in (".py", ".js") and path.name != "texts.py"]
+    sources = [path for path in (*TEMPLATES.parent.glob("*.py"), *TEMPLATES.glob("*")) if path.is_file()]
     used = "".join(path.read_text(encoding="utf-8") for path in sources)
-    assert [key for key in _UI if f'"{key}"' not in used] == []
+    said = set(re.findall(r"""["'](\w+)["']""", used))
+    assert [key for key in (*ENGLISH.page, *ENGLISH.script) if key not in said] == []
 
 
-def test_both_languages_fill_the_same_places():
-    for english, korean in _UI.values():
-        assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", korean)), english
-    assert set(SCRIPT_KEYS) <= set(_UI)
+def leaves(texts: dict, *above: str) -> dict[tuple[str, ...], str]:
+    """Every text of a file by the keys that lead to it."""
+    found = {}
+    for key, value in texts.items():
+        found |= leaves(value, *above, key) if isinstance(value, dict) else {(*above, key): value}
+    return found
+
+
+def test_both_languages_have_the_same_texts_with_the_same_places():
+    english, korean = (leaves(json.loads((TEXTS / f"{lang}.json").read_text("utf-8"))) for lang in ("en", "ko"))
+    assert list(english) == list(korean)
+    for key, text in english.items():
+        assert text
+        assert korean[key]
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", korean[key])), key
+
+
+def test_a_text_stands_in_one_place():
+    assert not set(ENGLISH.page) & set(ENGLISH.script)
+
+
+def test_the_script_finds_what_it_says():
+    said = re.findall(r'say\("(\w+)"', (TEMPLATES / "page.js").read_text(encoding="utf-8"))
+    assert said
+    assert {*said, *OUTCOMES} <= set(ENGLISH.script)
 
 
 # --- Hostile texts -----------------------------------------------------------------------------------
@@ -242,9 +295,11 @@ def test_no_text_becomes_markup(tmp_path, text):
     assert text_of(read.rows[0]["answer"]) == text
 
 
-def test_markup_escapes_all_that_was_not_made_by_it():
-    made = tag("p", "<b>", Html("<i>"), ["&", None], title='"<', data_x=1, hidden=True, open=False, lang=None)
-    assert made == '<p title="&quot;&lt;" data-x="1" hidden>&lt;b&gt;<i>&amp;</p>'
+def test_templates_escape_all_values_and_fill_no_gap_in_silence():
+    filled = environment(ENGLISH).from_string('<p title="{{ a }}">{{ b }}{{ c }}</p>')
+    assert filled.render(a='"<', b="<b>{{ a }}", c=Markup("<i>")) == '<p title="&#34;&lt;">&lt;b&gt;{{ a }}<i></p>'
+    with pytest.raises(UndefinedError, match="'c' is undefined"):
+        filled.render(a="", b="")
 
 
 def test_data_of_the_script_comes_back_equal():
@@ -445,13 +500,11 @@ def test_kept_and_added_words_are_the_new_text(old, new):
 
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "Intention tags (InsTag)"), ("ko", "의도 태그(InsTag)")])
-def test_tag_figures_stand_beside_the_measures(lang, title):
+def test_tag_figures_stand_beside_the_measures(tmp_path, lang, title):
     tags = TagComparison.of([("a",), ("a", "b")], [("a", "b", "c"), ("d",)])
-    measures = measure_run(
-        [StoredRow("evolved", evolved(0, "Name two rivers and compare them."))], finder=lambda _: None
-    )
-    words = Words(lang)
-    assert title not in str(measured(measures, words))
-    shown = str(measured(measures, words, tags))
+    folder = make_folder(tmp_path, [evolved(0, "Name two rivers and compare them.")], measured=True)
+    assert title not in folder.write(lang)
+    (folder.path / "tags.json").write_text(tags.model_dump_json())
+    shown = folder.write(lang)
     assert title in shown
-    assert "1.5" in shown  # complexity of the seeds: 3 tags over 2 instructions
+    assert "<td>1.50</td>" in shown  # complexity of the seeds: 3 tags over 2 instructions

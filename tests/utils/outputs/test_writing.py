@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import evolved, method, seeds
+from tests.hub_stub import HubStub
 from utils.command.arguments import parse_arguments
 from utils.config import RunConfig
 from utils.errors import AutoEvolError, DataError
@@ -55,6 +56,15 @@ def test_report_and_measures_are_written_unless_it_is_asked_not_to(tmp_path):
     assert (measures["seeds"]["rows"], [g["rows"] for g in measures["generations"]]) == (3, [2])
 
 
+@pytest.mark.parametrize(
+    ("flags", "locale", "lang"), [((), "ko_KR.UTF-8", "ko"), (("--lang", "en"), "ko_KR.UTF-8", "en"), ((), "C", "en")]
+)
+def test_the_report_is_in_the_language_of_flag_or_terminal_or_rows(tmp_path, monkeypatch, flags, locale, lang):
+    monkeypatch.setenv("LC_ALL", locale)
+    written(tmp_path, *flags)
+    assert f'<html lang="{lang}">' in (tmp_path / "x.run/report.html").read_text(encoding="utf-8")
+
+
 def test_without_a_report_nothing_is_measured(tmp_path):
     assert not {"report.html", "measures.json"} & written(tmp_path, "--no-report")
 
@@ -77,6 +87,18 @@ def test_an_export_that_could_not_be_written_is_told_first(tmp_path):
     with pytest.raises(DataError, match="--export"):
         check_outputs(config_of(tmp_path, "--export", "alpaca"))
     check_outputs(config_of(tmp_path, "--export", "messages"))
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-report",)])
+def test_a_card_that_is_uploaded_holds_the_measures(tmp_path, monkeypatch, flags):
+    monkeypatch.setenv("MY_HF_TOKEN", "hf_token")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    with HubStub({}, tokens=("hf_token",)) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        written(tmp_path, "--push-to-hub", "org/mine", *flags)
+        uploaded = hub.repos["org/mine"].files["README.md"].decode()
+    assert "| seeds | 3 | " in uploaded
+    assert "| generation 1 | 2 | " in uploaded
 
 
 def test_an_upload_without_a_token_is_told_first(tmp_path, monkeypatch):

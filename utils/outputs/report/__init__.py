@@ -3,14 +3,13 @@
     run_files.py   the small files of the run folder
     rows.py        result and rejects, as a stream of rows
     sampling.py    which rows the page shows, and as what its script takes them
-    page.py        the whole page; glance, methods, measured, tables and browse are its sections
-    markup.py      HTML in which text is escaped unless it was made here
-    words.py       what changed from one text to the next
-    charts.py, parts.py, formats.py, texts.py    what sections are made of
-    page.css, page.js    written into the page
+    page.py        what the templates are filled with
+    templates/     the page: page.html with a file for every section, page.css and page.js
+    texts/         every text of the page, in English and in Korean
+    formats.py, charts.py, word_diff.py, repeat.py    numbers, charts, changed words and the command that they show
 
-Texts of LLMs and data sets reach the page in two ways only: escaped by `markup.tag`, and as JSON that the page's
-script puts into text nodes.
+Texts of LLMs and data sets are values, never templates. They reach the page in two ways only: escaped by Jinja, and
+as JSON that the page's script puts into text nodes.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """What a run has left in its folder, as the report needs it: checked once, at the edge."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from utils.errors import DataError
+from utils.outputs.report.rows import OUTCOMES
 from utils.rows.summary import Summary
 from utils.text.measures.model import RunMeasures
 from utils.text.measures.tags import TagComparison
@@ -56,6 +58,29 @@ class RunFiles:
     def used(self) -> frozenset[str]:
         """The methods that the final run drew from."""
         return frozenset(self.summary.used_methods)
+
+    @property
+    def by_id(self) -> dict[str, MeasuredMethod]:
+        """Measured methods; of several with one text, the first."""
+        return {method.method_id: method for method in reversed(self.methods)}
+
+    @property
+    def winners(self) -> list[MeasuredMethod]:
+        """The best method of each step in which there was a better one, whose failure rate is known."""
+        return [method for method in self.methods if method.selected and method.failure_rate is not None]
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Rows by outcome."""
+        lost, aside = sum(self.summary.eliminated.values()), sum(self.summary.set_aside.values())
+        return dict(zip(OUTCOMES, (self.summary.evolved, lost, aside, self.summary.unavailable), strict=True))
+
+    @property
+    def lost(self) -> Counter[str]:
+        """Rows that are not in the result, by reason."""
+        summary = self.summary
+        lost = Counter(summary.eliminated) + Counter(summary.set_aside)
+        return lost + Counter(unavailable=summary.unavailable)
 
 
 def read_run(folder: Path) -> RunFiles:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from utils.outputs.report.rows import LONGEST, Row, Step, Text, rows_of
-from utils.outputs.report.words import word_pieces
+from utils.outputs.report.word_diff import word_pieces
 from utils.rows.counts import Finished
 from utils.rows.records import stored_rows
 from utils.schema import BREADTH
@@ -20,7 +20,7 @@ EACH = 20  # rows at least of each reason and label
 LIMITS = (LONGEST, 5_000, 1_000)  # characters of one text in the page: the first that lets all texts fit the budget
 BUDGET = 6_000_000  # characters of all texts
 
-Piece = list[Any]  # [kind, text] of utils.report.words, or ["…", characters that are missing]
+Piece = list[Any]  # [kind, text] of word_diff.py, or ["…", characters that are missing]
 
 
 @dataclass
@@ -33,6 +33,11 @@ class Survey:
     by_method: Counter[str] = field(default_factory=Counter)
     sample: list[Row] = field(default_factory=list)
     limit: int = LONGEST
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether any text of the sample is not there to its end."""
+        return any(text.missing for row in self.sample for text in row.texts())
 
 
 def survey(rows: Iterable[Row]) -> Survey:

@@ -100,13 +100,13 @@ class Distinct:
         self._waiting += len(numbers)
         self._total += len(numbers)
         if self._waiting >= PENDING:
-            self._compare_pending()
+            self._merge_pending()
 
-    def _compare_pending(self) -> None:
+    def _merge_pending(self) -> None:
         self._known = np.unique(np.concatenate((self._known, *self._pending)))
         self._pending, self._waiting = [], 0
 
     def share(self) -> float | None:
         """Different numbers / all numbers; None where there are none."""
-        self._compare_pending()
+        self._merge_pending()
         return round(len(self._known) / self._total, 4) if self._total else None

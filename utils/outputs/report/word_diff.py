@@ -17,10 +17,13 @@ SLIGHT = 2  # words in common that, between two changes, only make them harder t
 ALIKE = 0.25  # of the words of the shorter text, below which two texts have nothing in common
 
 
+Kind = Literal["=", "+", "-"]
+
+
 class Piece(NamedTuple):
     """A part of a text: kept (=), added (+) or removed (-)."""
 
-    kind: Literal["=", "+", "-"]
+    kind: Kind
     text: str
 
 
@@ -45,7 +48,7 @@ def word_pieces(old: str, new: str) -> list[Piece]:
 
 
 def _pieces(run: _Run) -> Iterator[Piece]:
-    parts = (("=", run.kept), ("-", run.removed), ("+", run.added))
+    parts: tuple[tuple[Kind, Sequence[str]], ...] = (("=", run.kept), ("-", run.removed), ("+", run.added))
     return (Piece(kind, "".join(words)) for kind, words in parts if words)
 
 
