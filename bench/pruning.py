@@ -11,7 +11,7 @@ import argparse
 from random import Random
 
 from bench.harness import table
-from utils.schema import PASSED, CandidateScore, Method, RowOutcome, SeedInstruction, Trajectory, failed
+from utils.schema import PASSED, Candidate, CandidateScore, Method, RowOutcome, SeedInstruction, Trajectory, failed
 from validator.race import Race, likely_failures_first
 from validator.score import leaders
 
@@ -36,7 +36,7 @@ def one_step(random: Random, low: float, high: float, noise: float, width: int) 
     """Return the calls of one step of learning, with pruning and without; exit if the winners differ."""
     rows = [SeedInstruction(number, str(random.random())) for number in range(DEV)]
     base = measured("incumbent", random.uniform(low, high), rows, noise, random)
-    rows = likely_failures_first(rows, {o.seed.id: 1 for o in base.outcomes if o.verdict.failed})
+    rows = likely_failures_first(rows, [Candidate(0, 0, base)])
     full = [measured(f"m{n}", random.uniform(low, high), rows, noise, random) for n in range(CANDIDATES)]
     race = Race(base, range(CANDIDATES), [GROUP] * (DEV // GROUP), width)
     while work := race.next_round():

@@ -16,7 +16,7 @@ from tests.command import OFFLINE, PROJECT, SEEDS, SMALL, failed, finish, run, s
 from tests.fakes import HANG, MisbehavingServer, refused
 from tests.offline_server import offline_reply
 from utils.command.arguments import BY_MAIN_SH, parse_arguments, wants_json
-from utils.command.command import Job, run_command
+from utils.command.command import open_command
 from utils.errors import DataError
 from utils.files.writing import replacing
 from utils.outputs.writing import check_apart
@@ -348,11 +348,13 @@ def test_a_key_in_the_wrong_place_is_not_repeated(words, secret, capsys):
 
 
 def refused_by_its_flags(argv: list[str]) -> int:
-    """The exit code of a command without a job."""
+    """The exit code of a command that is only read."""
     try:
-        return run_command(argv, Job(lambda *_: None, lambda *_: "", lambda *_: None))
+        with open_command(argv) as command:
+            command.read()
     except SystemExit as exc:
         return int(exc.code or 0)
+    return command.exit_code
 
 
 def test_a_key_is_told_where_it_belongs(tmp_path):

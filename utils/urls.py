@@ -14,11 +14,11 @@ def is_url(path: str) -> bool:
 
 
 def holds_password(path: str) -> bool:
-    """Tell whether a URL holds a password, and must not be shown."""
+    """Tell whether a URL holds a password, or is none that can be read but may hold one, and must not be shown."""
     try:
         return is_url(path) and urlsplit(path).password is not None
     except ValueError:
-        return False
+        return "@" in path
 
 
 def holds_secret_field(url: str) -> bool:

@@ -13,7 +13,7 @@ OTHER_REASONS = {
     "content_filter": "the content filter of the server stopped it",
     "rejected": "the server refused the request",
     "too_long": "the server found the request too long; a shorter, more focused result is needed",
-    "empty": "there were thoughts but no answer; a more focused result is needed",
+    "empty": "no text came, or thoughts without an answer; a more focused result is needed",
     "stagnant": "the rewrite is not harder: it takes no more real work to answer",
     "unsolvable": "the rewrite cannot be answered correctly and completely",
     "lost": "the rewrite has lost something that the original needs",

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from utils.redaction import holds_key, names_secret, one_line, printable, printable_json, value_shown
-from utils.urls import holds_secret_field
+from utils.redaction import holds_key, masked, names_secret, one_line, printable, printable_json, value_shown
+from utils.urls import holds_password, holds_secret_field
 
 ACTING = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]"
@@ -89,3 +89,9 @@ def test_a_wrong_value_is_repeated_unless_it_may_be_a_key():
     assert value_shown("seven") == "'seven'"
     assert "0123456789abcdef" not in value_shown("0123456789abcdef")
     assert len(value_shown("x" * 1000)) < 100
+
+
+@pytest.mark.parametrize("url", ["https://user:secretpw@host/v1", "s3://u:secretpw@[bad/x"])
+def test_a_password_in_an_address_is_masked_and_known_as_one(url):
+    assert "secretpw" not in masked(f"cannot read {url} now")
+    assert holds_password(url)

@@ -19,6 +19,7 @@ from utils.llm.wordings import (
     FILTER_CODES,
     FILTERED,
     KEY_CODES,
+    LONGEST_ASKED,
     QUOTA_CODES,
     QUOTA_FOR_GOOD_CODES,
     TOO_LONG,
@@ -37,7 +38,6 @@ from utils.schema import Usage
 if TYPE_CHECKING:
     import openai
 
-LONGEST_ASKED = 86_400.0 * 8  # seconds; a server that asks for more is not taken at its word
 LONGEST_WAIT_KEPT = 900.0  # seconds; a server that asks for more ends the run
 TLS_ALERT = re.compile(r"\\+x15\\+x03")  # the first bytes of a TLS server's reply to plain HTTP, in an error's words
 RETRYABLE_STATUS = {408, 409, 425, 429}
@@ -175,7 +175,8 @@ class Border:
             return self._throttled(reply)
         too_long = status == 413 or codes & TOO_LONG_CODES or TOO_LONG.search(said)
         if status in RETRYABLE_STATUS or (status >= 500 and not (status in (500, 501) and too_long)):
-            return Fault(FaultKind.SERVER, f"{self.base_url}: HTTP {status}: {said}", reply.wait)
+            wait = reply.wait and min(reply.wait, LONGEST_WAIT_KEPT)
+            return Fault(FaultKind.SERVER, f"{self.base_url}: HTTP {status}: {said}", wait)
         if status in NEVER_OF_ONE_REQUEST:
             return EndpointError(self.wrong_address(f"HTTP {status}: {said}"))
         # A server that names the error knows better than a table of words: `too_long` may speak of `safety`.

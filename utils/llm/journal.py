@@ -353,7 +353,7 @@ def _recorded(path: Path) -> Iterator[tuple[Request, Completion]]:
                     yield _read_back(record)
     except OSError as exc:
         raise JournalError(f"cannot read {path}: {exc.strerror}; check --replay") from exc
-    except (ValueError, LookupError, TypeError, RecursionError) as exc:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise JournalError(f"{path}, line {number}: not a recorded completion; write it with --export-journal") from exc
 
 

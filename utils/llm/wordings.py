@@ -93,13 +93,17 @@ _ASKED = re.compile(
 )
 
 
+LONGEST_ASKED = 86_400.0 * 8  # seconds; a server that asks to wait for longer is not taken at its word
+
+
 def length_of_time(text: str) -> float | None:
-    """Return the seconds of a length of time such as `37.5s`, `6m0s`, `1h2m3s`, `20 seconds`; None for other texts."""
+    """Return the seconds of a length of time such as `37.5s`, `6m0s`, `20 seconds`; None for other texts and eternities."""
     parts = _LENGTH.findall(text)
     if not parts or _LENGTH.sub("", text).strip(" ,.").replace("and", "").strip():
         return None
-    return sum(float(number) * _UNITS["ms" if unit.lower().startswith(("ms", "milli")) else unit[0].lower()]
-               for number, unit in parts)  # fmt: skip
+    seconds = sum(float(number) * _UNITS["ms" if unit.lower().startswith(("ms", "milli")) else unit[0].lower()]
+                  for number, unit in parts)  # fmt: skip
+    return seconds if seconds < LONGEST_ASKED else None
 
 
 def asked_wait(said: str) -> float | None:

@@ -164,3 +164,11 @@ def test_a_wait_given_as_a_moment():
     assert retry_after({"x-ratelimit-reset": str(int((time.time() + 60) * 1000))}) == pytest.approx(60, abs=30)
     assert retry_after({"x-ratelimit-reset": "60"}) is None
     assert retry_after({"retry-after": "1m30s"}) == 90
+
+
+def test_a_wait_that_nobody_can_mean_is_none():
+    assert retry_after({"retry-after": "99999999999999h"}) is None
+    assert asked_wait("Please try again in 99999999999999 hours.") is None
+    fault = BORDER.sort_reply(Reply(503, "overloaded, try again in 100 hours"))
+    assert isinstance(fault, Fault)
+    assert fault.wait == 900

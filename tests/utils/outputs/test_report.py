@@ -508,3 +508,16 @@ def test_tag_figures_stand_beside_the_measures(tmp_path, lang, title):
     shown = folder.write(lang)
     assert title in shown
     assert "<td>1.50</td>" in shown  # complexity of the seeds: 3 tags over 2 instructions
+
+
+def test_the_repeated_command_sends_the_same_fields():
+    words = [
+        "model=m",
+        'extra.chat_template_kwargs={"enable_thinking": false, "style": "it\'s"}',
+        "extra.effort=high",
+        "extra.k=5",
+    ]
+    config = parse_arguments(["--data-path", "s.jsonl", "--evol-llm-config", *words])
+    again = parse_arguments(shlex.split(repeat_command(config.model_dump(mode="json")).replace("\\\n", " "))[2:])
+    assert again.evol_llm_config == config.evol_llm_config
+    assert again.evol_llm_config.extra["chat_template_kwargs"] == {"enable_thinking": False, "style": "it's"}

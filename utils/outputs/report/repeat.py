@@ -1,10 +1,11 @@
 """The command that repeats a run, from the flags that `config.json` holds."""
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from utils.config import LLM_FLAGS, RunConfig
+from utils.config import EXTRA, LLM_FLAGS, RunConfig
 from utils.llm_config import LLMConfig
 
 # These flags change nothing in the result; and whoever tries the command must not upload it once more.
@@ -36,7 +37,7 @@ def _arguments(name: str, value: Any) -> Iterator[list[str]]:
     flag = "--" + name.replace("_", "-")
     if name in LLM_FLAGS:
         # quoted twice: the program itself splits these words once more
-        yield [flag, *(f"{key}={shlex.quote(str(setting))}" for key, setting in value.items())]
+        yield [flag, *(word for key, setting in value.items() for word in _llm_words(key, setting))]
     elif name == "explore":
         yield from (_with_value(flag, domain) for domain in value)
     elif isinstance(value, list):
@@ -47,6 +48,14 @@ def _arguments(name: str, value: Any) -> Iterator[list[str]]:
         yield ["--no-" + flag.removeprefix("--")]
     elif value is not None:
         yield _with_value(flag, str(value))
+
+
+def _llm_words(key: str, setting: Any) -> Iterator[str]:
+    """Yield a setting of an llm-config as words of it; fields for the body are JSON, which is not split again."""
+    if key == "extra":
+        yield from (f"{EXTRA}{name}={json.dumps(value, ensure_ascii=False)}" for name, value in setting.items())
+    else:
+        yield f"{key}={shlex.quote(str(setting))}"
 
 
 def _with_value(flag: str, value: str) -> list[str]:

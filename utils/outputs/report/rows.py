@@ -13,7 +13,6 @@ from utils.seeds import SeedSource, iter_records
 LONGEST = 20_000  # characters of a text that are kept in memory
 BATCH = 1_000
 OUTCOMES = ("evolved", "eliminated", "set_aside", "unavailable")
-UNSCORED = ("unavailable", "unjudged")
 
 
 class Text(NamedTuple):
@@ -99,7 +98,7 @@ def _rejected(record: dict[str, Any]) -> Row:
     return Row(
         id=int(record["id"]),
         generation=int(record["generation"]),
-        outcome=_outcome(record),
+        outcome=str(record["outcome"]),
         reason=str(record["reason"]),
         labels=(),
         attempts=int(record["attempts"]),
@@ -109,12 +108,6 @@ def _rejected(record: dict[str, Any]) -> Row:
         answer=_optional(record["response"]),
         reply=_optional(record["reply"]),
     )
-
-
-def _outcome(record: dict[str, Any]) -> str:
-    if record["attempts"] == 0:  # nothing was tried: it is no seed
-        return "set_aside"
-    return "unavailable" if record["reason"] in UNSCORED else "eliminated"
 
 
 def _text(value: Any) -> Text:
