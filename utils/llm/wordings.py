@@ -97,7 +97,7 @@ LONGEST_ASKED = 86_400.0 * 8  # seconds; a server that asks to wait for longer i
 
 
 def length_of_time(text: str) -> float | None:
-    """Return the seconds of a length of time such as `37.5s`, `6m0s`, `20 seconds`; None for other texts and eternities."""
+    """Return the seconds of a length of time such as `37.5s` or `6m0s`; None for other texts, and for eternities."""
     parts = _LENGTH.findall(text)
     if not parts or _LENGTH.sub("", text).strip(" ,.").replace("and", "").strip():
         return None

@@ -511,13 +511,10 @@ def test_tag_figures_stand_beside_the_measures(tmp_path, lang, title):
 
 
 def test_the_repeated_command_sends_the_same_fields():
-    words = [
-        "model=m",
-        'extra.chat_template_kwargs={"enable_thinking": false, "style": "it\'s"}',
-        "extra.effort=high",
-        "extra.k=5",
-    ]
+    nested = """extra.chat_template_kwargs={"enable_thinking": false, "style": "it's"}"""
+    words = ["model=m", nested, "extra.effort=high", "extra.k=5"]
     config = parse_arguments(["--data-path", "s.jsonl", "--evol-llm-config", *words])
-    again = parse_arguments(shlex.split(repeat_command(config.model_dump(mode="json")).replace("\\\n", " "))[2:])
+    command = repeat_command(config.model_dump(mode="json")).replace("\\\n", " ")
+    again = parse_arguments(shlex.split(command)[2:])
     assert again.evol_llm_config == config.evol_llm_config
     assert again.evol_llm_config.extra["chat_template_kwargs"] == {"enable_thinking": False, "style": "it's"}
