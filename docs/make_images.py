@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 1200, 1270  # pixels: down to the end of the chart of failure ra
 
 
 def report(lang: str, folder: Path) -> Path:
-    """The report of the recorded run in language `lang`, made in `folder`. Raises CalledProcessError."""
+    """Make the report of the recorded run in language `lang`, made in `folder`. Raises CalledProcessError."""
     result = folder / lang / "evolution_result.json"
     result.parent.mkdir()
     words = ["--replay", f"{RECORDED}/learned.jsonl", "--data-path", f"{RECORDED}/seeds.jsonl", "--lang", lang]

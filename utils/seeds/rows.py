@@ -7,7 +7,7 @@ from typing import Any
 
 from utils.schema import SeedInstruction, SetAside
 from utils.seeds.conventions import BRACKETS, CHATS, NO_INPUT, NOT_TEXT, UNKNOWN_SHAPE
-from utils.seeds.source import ALL, Columns, Plan, Row, SeedSource, getter, no_column
+from utils.seeds.source import ALL, Columns, Layout, Row, SeedSource, getter, no_column
 from utils.seeds.turns import REASONS, Ask, Turn, asks, chat_in, clean, is_whole, joined, shows, turns_of
 
 EMPTY, NO_USER_TURN = "empty", "no_user_turn"
@@ -23,13 +23,13 @@ class RowReader:
 
     def read(self, row_id: int, row: Row) -> list[SeedInstruction | SetAside]:
         """Turn a row into a seed (with `--turn all`, one per user's turn, ids from `row_id` on), or set it aside."""
-        plan = self.columns.plan(row)
-        column, value = self._take(plan, "instruction", row)
+        layout = self.columns.layout(row)
+        column, value = self._take(layout, "instruction", row)
         self._can_be_read = self._can_be_read or column is not None
-        found = self._found(plan, row, column, value)
+        found = self._found(layout, row, column, value)
         if isinstance(found, str):
             return [SetAside(row_id, _shown(value), found)]
-        extra = self._kept(plan, row) if self._source.keep_columns else {}
+        extra = self._kept(layout, row) if self._source.keep_columns else {}
         return [SeedInstruction(row_id + n, ask.text, ask.answer, ask.context, extra) for n, ask in enumerate(found)]
 
     def end_of_file(self, where: str) -> None:
@@ -40,14 +40,14 @@ class RowReader:
             raise no_column(where, wanted, list(self.columns.names), "--instruction-field")
         self._can_be_read = None
 
-    def _take(self, plan: Plan, what: str, row: Row, taken: str | None = None) -> tuple[str | None, Any]:
+    def _take(self, layout: Layout, what: str, row: Row, taken: str | None = None) -> tuple[str | None, Any]:
         """Return name and value of the first column of a kind that holds something, and count it as used.
 
         If none does, they are the name of the first one there is, or None, and the value that was looked at last.
         `taken` is a column that is used for something else.
         """
         first, value = None, None
-        for name, get in plan.of[what]:
+        for name, get in layout.of[what]:
             if name != taken:
                 value = get(row)
                 if _holds(value) and not (name in CHATS and isinstance(value, (int, float))):
@@ -58,9 +58,9 @@ class RowReader:
             self.columns.use(first)
         return first, value
 
-    def _found(self, plan: Plan, row: Row, column: str | None, value: Any) -> list[Ask] | str:
+    def _found(self, layout: Layout, row: Row, column: str | None, value: Any) -> list[Ask] | str:
         """Return the user's turns of a row that become seeds, or the reason why there are none."""
-        if plan.of["media"] and any(_holds(get(row)) for _, get in plan.of["media"]):
+        if layout.of["media"] and any(_holds(get(row)) for _, get in layout.of["media"]):
             return NOT_TEXT
         if (chat := chat_in(value, column, column == self._source.instruction_field)) is not None:
             turns = turns_of(chat)
@@ -72,30 +72,30 @@ class RowReader:
             return EMPTY
         else:
             turns = [Turn("user", text)]
-        if plan.of["input"] and (chat is None or self._source.input_field):
-            turns = _with_input(turns, self._take(plan, "input", row, column)[1])
-        turns = self._with_answer(plan, row, column, turns)
-        if plan.of["system"] or plan.of["history"]:
-            turns = [*self._before(plan, row, column), *turns]
+        if layout.of["input"] and (chat is None or self._source.input_field):
+            turns = _with_input(turns, self._take(layout, "input", row, column)[1])
+        turns = self._with_answer(layout, row, column, turns)
+        if layout.of["system"] or layout.of["history"]:
+            turns = [*self._before(layout, row, column), *turns]
         return self._chosen(turns, text_last=chat is None or column not in CHATS)
 
-    def _before(self, plan: Plan, row: Row, column: str | None) -> list[Turn]:
+    def _before(self, layout: Layout, row: Row, column: str | None) -> list[Turn]:
         """Return the system prompt and the earlier turns that a row holds in columns of their own."""
         turns = []
-        if plan.of["system"]:
-            system = _as_text(self._take(plan, "system", row, column)[1])
+        if layout.of["system"]:
+            system = _as_text(self._take(layout, "system", row, column)[1])
             turns += [Turn("system", system)] if system else []
-        if plan.of["history"]:
-            name, value = self._take(plan, "history", row, column)
+        if layout.of["history"]:
+            name, value = self._take(layout, "history", row, column)
             chat = chat_in(value, name)
             turns += turns_of(chat) if chat else []
         return turns
 
-    def _with_answer(self, plan: Plan, row: Row, column: str | None, turns: list[Turn]) -> list[Turn]:
+    def _with_answer(self, layout: Layout, row: Row, column: str | None, turns: list[Turn]) -> list[Turn]:
         """Add the answer that has a column of its own; if that holds a whole conversation, return that instead."""
-        if not plan.of["response"]:
+        if not layout.of["response"]:
             return turns
-        name, value = self._take(plan, "response", row, column)
+        name, value = self._take(layout, "response", row, column)
         chat = chat_in(value, name)
         if chat is not None:
             answer = turns_of(chat)
@@ -123,8 +123,8 @@ class RowReader:
         answered = [ask for ask in found if ask.answer]
         return (found if text_last or not answered else answered)[-1:]
 
-    def _kept(self, plan: Plan, row: Row) -> dict[str, Any]:
-        names = plan.rest if ALL in self._source.keep_columns else self._source.keep_columns
+    def _kept(self, layout: Layout, row: Row) -> dict[str, Any]:
+        names = layout.rest if ALL in self._source.keep_columns else self._source.keep_columns
         return {name: _plain(get(row)) for name in names if (get := getter(name, row))}
 
 

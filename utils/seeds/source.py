@@ -39,7 +39,7 @@ class SeedSource:
         return {what: name for what, name in fields.items() if name and (what, name) != ("input", NO_JOINING)}
 
 
-class Plan:
+class Layout:
     """Which columns hold what, for all rows that have the same names.
 
     `of` lists, for each kind of COLUMNS, the columns there are, in the order in which they are tried, each with the
@@ -88,17 +88,17 @@ class Columns:
 
     def __init__(self, source: SeedSource) -> None:
         self._source = source
-        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._layouts: dict[tuple[str, ...], Layout] = {}
         self._used: set[str] = set()
         self.names: dict[str, None] = {}
 
-    def plan(self, row: Row) -> Plan:
-        """Return the plan for rows that have the names of `row`."""
+    def layout(self, row: Row) -> Layout:
+        """Return the layout for rows that have the names of `row`."""
         names = tuple(row)
-        if names not in self._plans:
+        if names not in self._layouts:
             self.names.update(dict.fromkeys(names))
-            self._plans[names] = Plan(self._source, names)
-        return self._plans[names]
+            self._layouts[names] = Layout(self._source, names)
+        return self._layouts[names]
 
     def use(self, name: str) -> None:
         """Mark a column as used: something was taken from it, or would have been."""
@@ -108,7 +108,7 @@ class Columns:
         """Return the columns of a table that are worth reading, in its order: without embeddings, for example."""
         self.names.update(dict.fromkeys(names))
         kept = self._source.keep_columns
-        rest = () if ALL in kept else {*Plan(self._source, names).rest} - {name.partition(".")[0] for name in kept}
+        rest = () if ALL in kept else {*Layout(self._source, names).rest} - {name.partition(".")[0] for name in kept}
         return [name for name in names if name in kept or name not in rest]
 
     def check(self) -> None:

@@ -94,8 +94,8 @@ def near_duplicates_among(seeds: Seeds, max_overlap: float) -> str:
     near = NearDuplicatesInContext(max_overlap)
     found = sum(near.of(seed.context).check(seed.id, seed.text) is not None for seed in islice(seeds, MOST_SEEDS))
     among = f"{len(seeds):,} seeds" if len(seeds) <= MOST_SEEDS else f"the first {MOST_SEEDS:,} of {len(seeds):,} seeds"
-    what_becomes = f"(--max-overlap {max_overlap:g}), which will hardly survive as rewrites"
-    return f"near-duplicates among {among}: {found:,} {what_becomes}"
+    what_becomes = ", which will hardly survive as rewrites" if found else ""
+    return f"near-duplicates among {among}: {found:,} (--max-overlap {max_overlap:g}){what_becomes}"
 
 
 def eliminate_near_duplicates(rows: RowStore, seeds: Seeds, max_overlap: float, each: Each = in_silence) -> None:
