@@ -169,10 +169,13 @@ def seed_sources(config: RunConfig) -> list[SeedSource]:
 
 def check_outcome(config: RunConfig, summary: Summary) -> None:
     """Raise EndpointError where no row survived and some got no answer; RetentionError where none or too few did."""
-    if summary.unavailable and not summary.evolved:
+    if summary.unavailable and not summary.evolved and not summary.eliminated:
         raise EndpointError("not a single row was answered, see run.log; check the endpoint and run again")
     if not summary.evolved:
-        raise RetentionError(f"nothing survived: none of {summary.rows_in} rows; see {config.rejects} for the reasons")
+        went = f" ({summary.unavailable} got no answer: run again)" if summary.unavailable else ""
+        raise RetentionError(
+            f"nothing survived: none of {summary.rows_in} rows{went}; see {config.rejects} for the reasons"
+        )
     if config.min_retention is not None and summary.retention < config.min_retention:
         raise RetentionError(
             f"retention {summary.retention:.3f} is below --min-retention {config.min_retention:g}; "

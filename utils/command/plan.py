@@ -65,10 +65,11 @@ class SeedSize:
 
 
 def seed_size(seeds: Iterable[SeedInstruction]) -> SeedSize:
-    """Count the seeds, the tokens of their texts and their references, in one pass."""
+    """Count the seeds, the tokens of their texts and contexts, and their references, in one pass."""
     rows = tokens = referenced = 0
     for seed in seeds:
-        rows, tokens = rows + 1, tokens + text_tokens(seed.text)
+        texts = (seed.text, *(turn.content for turn in seed.context))  # the context is shown wherever the seed is
+        rows, tokens = rows + 1, tokens + sum(map(text_tokens, texts))
         referenced += seed.reference is not None
     return SeedSize(rows, tokens, referenced)
 

@@ -277,7 +277,7 @@ class OpenAIEndpoint:
         from utils.llm.client import redirected, request_body
 
         path = "/chat/completions"
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MOST_REDIRECTS + 1):
             try:
                 response = await server.client.post(
                     path,

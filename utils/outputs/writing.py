@@ -58,9 +58,8 @@ def _read(config: RunConfig) -> Iterator[tuple[str, Path]]:
         with suppress(DataError):  # raised again when the seeds are read
             source = SeedSource(os.path.expanduser(config.data_path))
             yield from (("--data-path", Path(file.path)) for file in files_of(source))
-    for name in (config.method, *config.compare):
-        if name not in ("auto", EVOL_INSTRUCT):
-            yield "--method", Path(name)
+    for flag, names in (("--method", (config.method,)), ("--compare", config.compare)):
+        yield from ((flag, Path(name)) for name in names if name not in ("auto", EVOL_INSTRUCT))
     if config.replay:
         yield "--replay", config.replay
     yield "keys", Path(".env")
