@@ -150,7 +150,7 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             lines.append(shown(pool.submit(measure, rows, options.max_overlap).result()))
     head = ("seeds = new", "s", "rows/s", "pairs compared", "of all", "near-duplicates", "MiB", "brute force")
-    table(f"Near-copy filter, ROUGE-L above {options.max_overlap:g}", head, lines)
+    table(f"Near-duplicate filter, ROUGE-L above {options.max_overlap:g}", head, lines)
 
 
 if __name__ == "__main__":
