@@ -205,37 +205,36 @@ async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -
     if config.learns:
         train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
         learned = await learn_method(ctx, seeds.get(train_ids), seeds.get(dev_ids))
-    write_methods(folder, learned.methods, learned.history, complexity_score)
+    write_methods(folder, learned, complexity_score)
     await generate(ctx, seeds, learned.methods, rows, folder)
     if config.tag:
         folder.write("tags.json", await tag_samples(ctx.optim, rows, config))
-    return write_result(ctx, folder, rows, seeds.columns, learned.methods, learned.history)
+    return write_result(ctx, folder, rows, seeds.columns, learned)
 
 
 async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:
     """Do all that the flags ask for, under one budget: explore if there are no seeds; one run, or several compared."""
-    ledger = Ledger(config.max_calls, config.max_cost)
-    if seeds is None:
-        seeds = await explored_seeds(config, folder, ledger, scratch / "seeds.sqlite")
-    with seeds, cluster_of(config):
-        if config.compare:
-            return await compare_methods(config, seeds, folder, scratch, ledger)
-        async with open_context(config, folder.journal, ledger) as ctx:
+    async with open_context(config, folder.journal, Ledger(config.max_calls, config.max_cost)) as ctx:
+        if seeds is None:
+            seeds = await explored_seeds(ctx, folder, scratch / "seeds.sqlite")
+        with seeds, cluster_of(config):
+            if config.compare:
+                return await compare_methods(ctx, seeds, folder, scratch)
             with RowStore(scratch / "rows.sqlite") as rows:
                 ran = await run(ctx, seeds, rows, folder)
                 await write_outputs(config, folder, ran, ctx.display.each)
-    return told(ran.summary, ran.history, config, folder.former_summary)
+    return told(ran.summary, ran.learned.history, config, folder.former_summary)
 
 
-async def compare_methods(config: RunConfig, seeds: SeedSet, folder: RunFolder, scratch: Path, ledger: Ledger) -> Told:
+async def compare_methods(whole: RunContext, seeds: SeedSet, folder: RunFolder, scratch: Path) -> Told:
     """Run every method of `--compare` over the same rows, one after the other, under one budget; return the table."""
     compared = []
-    for number, of_one in enumerate(config.runs(), start=1):
-        async with open_context(of_one, folder.journal, ledger.remaining()) as ctx:
+    for number, of_one in enumerate(whole.config.runs(), start=1):
+        async with open_context(of_one, folder.journal, whole.ledger.remaining()) as ctx:
             with RowStore(scratch / "compared.sqlite") as rows:
-                ran = await run(ctx, seeds, rows, folder.below(f"compare/{number}", config.result.suffix))
+                ran = await run(ctx, seeds, rows, folder.below(f"compare/{number}", of_one.result.suffix))
                 compared.append(Compared.of(of_one.method, ran, ctx.display.each))
-        ledger.add(ctx.ledger)
+        whole.ledger.add(ctx.ledger)
     return Told(write_comparison(folder, compared))
 
 

@@ -1,6 +1,5 @@
 """Analyzer: trajectories become feedback on a method, and findings on single rewrites (paper, section 3.2)."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -8,6 +7,7 @@ from analyzer.analyze import analyze
 from analyzer.compare import compare
 from analyzer.equal import equal, with_equality
 from analyzer.judge import judge
+from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.schema import Finding, Trajectory
 
@@ -22,8 +22,8 @@ def judges(
         return partial(judge, llm) if labels else None
 
     async def both(cases: Mapping[int, Trajectory]) -> dict[int, Finding]:
-        equals = asyncio.ensure_future(equal(llm, cases))
-        findings = await judge(llm, cases) if labels else dict.fromkeys(cases, Finding(()))
-        return with_equality(findings, await equals)
+        if not labels:
+            return with_equality(dict.fromkeys(cases, Finding(())), await equal(llm, cases))
+        return with_equality(*await gather_or_cancel(judge(llm, cases), equal(llm, cases)))
 
     return both

@@ -28,13 +28,11 @@ from generator.explore_tree import (
     walk,
 )
 from utils.concurrency import gather_or_cancel
-from utils.config import RunConfig
 from utils.errors import EndpointError
 from utils.llm import LLM
-from utils.llm.ledger import Ledger
 from utils.process.streams import say
 from utils.prompts import INDENT, fill, user
-from utils.run.context import open_context
+from utils.run.context import RunContext
 from utils.run.run_folder import RunFolder
 from utils.seeds import SeedSet, SeedSource, load_seeds
 
@@ -63,16 +61,16 @@ class ExploreOptions:
         return self.breadth[min(level, len(self.breadth) - 1)] if level < self.depth else 0
 
 
-async def explored_seeds(config: RunConfig, folder: RunFolder, ledger: Ledger, path: FilePath) -> SeedSet:
+async def explored_seeds(ctx: RunContext, folder: RunFolder, path: FilePath) -> SeedSet:
     """Explore the domains of `--explore`; return the seeds that came of it, in a store at `path`.
 
     The trees are kept in the run folder, so that they can be deepened later. Raise EndpointError where nothing came,
     and DataError for a kept tree that cannot be read.
     """
+    config = ctx.config
     options = ExploreOptions(config.explore_depth, config.explore_breadth, config.explore_samples, config.max_overlap)
     known = [tree_from_json(line, str(folder.path / TREES)) for line in folder.read_lines(TREES)]
-    async with open_context(config, folder.journal, ledger) as ctx:
-        trees = await explore(ctx.optim, config.explore, options, known)
+    trees = await explore(ctx.optim, config.explore, options, known)
     others = [tree for tree in known if tree.domain not in {tree.domain for tree in trees}]
     folder.write(TREES, "".join(tree_to_json(tree) + "\n" for tree in (*trees, *others)))
     for tree in trees:

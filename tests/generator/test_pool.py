@@ -10,10 +10,21 @@ from tests.builders import evolved, seeds
 from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import Ledger
-from utils.rows.counts import Finished
+from utils.rows.counts import RowCounts
 from utils.rows.records import stored_row
 from utils.rows.summary import summarize
-from utils.schema import PASSED, Answer, Finding, Rewrite, RowOutcome, SeedInstruction, Trajectory, failed, unscored
+from utils.schema import (
+    PASSED,
+    Answer,
+    Finding,
+    Learned,
+    Rewrite,
+    RowOutcome,
+    SeedInstruction,
+    Trajectory,
+    failed,
+    unscored,
+)
 
 
 class Pool:
@@ -136,7 +147,7 @@ def test_the_ledger_counts_per_generation(tmp_path):
         keyed = [(config.row_key(o.seed.id, o.generation), stored_row(o, "m")) for o in outcomes]
         rows.put_many(keyed)
         assert [key for key, _ in rows.items()] == list(range(6))  # by id, then by generation
-        summary = summarize(Finished.on(rows).counts, [], [], Ledger(), 0.0)
+        summary = summarize(RowCounts.of(rows), Learned([], []), Ledger(), 0.0)
     assert (summary.rows_in, summary.evolved, summary.unavailable) == (6, 3, 1)
     assert summary.eliminated == {"lost": 1, "refusal": 1}
     assert summary.adds_up

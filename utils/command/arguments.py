@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -61,18 +62,22 @@ def build_parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    groups: dict[str, Any] = {}
-    for name, flag in marked(RunConfig, Flag).items():
-        group = groups.setdefault(flag.group, None) or parser.add_argument_group(flag.group)
-        groups[flag.group] = group
-        words = [flag_of(name), *ALSO_CALLED.get(name, ())]
-        default = default_shown(RunConfig.model_fields[name].default)
-        shown = {"help": (flag.help + (f" ({default})" if default else "")).replace("%", "%%")}
-        group.add_argument(*words, **shown, **_read_as(name, flag))
+    for title, flags in flags_by_group():
+        group = parser.add_argument_group(title)
+        for name, flag in flags:
+            words = [flag_of(name), *ALSO_CALLED.get(name, ())]
+            default = default_shown(RunConfig.model_fields[name].default)
+            text = (flag.help + (f" ({default})" if default else "")).replace("%", "%%")
+            group.add_argument(*words, help=text, **_read_as(name, flag))
     return parser
 
 
 ALSO_CALLED = {"max_steps": ("--max-step",)}
+
+
+def flags_by_group() -> Iterator[tuple[str, Iterator[tuple[str, Flag]]]]:
+    """Yield each group of flags: its title, and the names of the fields of RunConfig with their flags."""
+    return groupby(marked(RunConfig, Flag).items(), key=lambda item: item[1].group)
 
 
 def flag_of(name: str) -> str:

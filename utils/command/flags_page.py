@@ -1,10 +1,9 @@
 """docs/flags.md, made of RunConfig: `python -m utils.command.flags_page > docs/flags.md`."""
 
 from collections.abc import Iterator
-from itertools import groupby
 
-from utils.command.arguments import default_shown, flag_of
-from utils.config import EXTRA, Flag, RunConfig
+from utils.command.arguments import default_shown, flag_of, flags_by_group
+from utils.config import EXTRA, RunConfig
 from utils.llm_config import Key, LLMConfig, marked
 
 HEAD = """# Flags
@@ -27,7 +26,7 @@ def page() -> str:
 
 
 def _flags() -> Iterator[str]:
-    for group, flags in groupby(marked(RunConfig, Flag).items(), key=lambda item: item[1].group):
+    for group, flags in flags_by_group():
         yield f"\n## {group[0].upper()}{group[1:]}"
         yield TABLE.format("flag")
         for name, flag in flags:

@@ -233,9 +233,7 @@ def plan_text(lines: Sequence[PlannedCalls], config: RunConfig, history: Mapping
     tokens = [
         round(sum(line.least * getattr(line, f"{side}_tokens") for line in lines)) for side in ("input", "output")
     ]
-    costs = [
-        sum((cost_of(line, getattr(line, end), config) for line in lines), Decimal(0)) for end in ("least", "most")
-    ]
+    costs = [sum((cost_of(line, getattr(line, end), config) for line in lines), Decimal(0)) for end in ends]
     held = sum(known.calls for known in history.values())
     rows.append(("all", f"{least:,}", f"{most:,}", *(f"{n:,}" for n in tokens), *map(_money, costs), f"{held:,}"))
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]

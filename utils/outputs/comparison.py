@@ -24,7 +24,7 @@ class Compared(BaseModel):
         """Measure the rows of a run by `method`; `each` shows the progress."""
         from utils.text.measures.run import measure_run  # numpy, which other runs can spare
 
-        rows = ran.finished.rows
+        rows = ran.rows
         stored = (row for _, row in each("measuring: rows", stored_rows(rows), len(rows)))
         return Compared(method=method, summary=ran.summary, measures=measure_run(stored, each=each))
 

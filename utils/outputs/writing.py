@@ -4,15 +4,16 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.errors import DataError
+from utils.files.row_store import RowStore
 from utils.outputs.result_files import Ran
 from utils.process.each import Each, in_silence
-from utils.rows.counts import Finished
-from utils.rows.records import stored_rows
+from utils.rows.records import evolved_records, stored_rows
 from utils.run.run_folder import Folder, check_output, is_run_file
 from utils.seeds import SeedSource
 from utils.seeds.files import files_of, is_of_run_here
@@ -85,29 +86,30 @@ async def write_outputs(config: RunConfig, folder: Folder, ran: Ran, each: Each 
 
     `each` shows the progress of measures and report.
     """
-    finished, repo = ran.finished, config.push_to_hub if ran.summary.evolved else None
+    rows, repo = ran.rows, config.push_to_hub if ran.summary.evolved else None
     if config.export:
         from utils.outputs.export import export_path, export_rows
 
-        export_rows(export_path(folder.result, config.export), config.export, finished.evolved, config.reasoning)
+        path, evolved = export_path(folder.result, config.export), partial(evolved_records, rows)
+        export_rows(path, config.export, evolved, config.reasoning)
     if config.no_report and not repo:
         return
-    measures = _measures(folder, finished, each)
+    measures = _measures(folder, rows, each)
     if not config.no_report:
         from utils.outputs.report import write_report
         from utils.outputs.report.texts import language_of_locale
 
         lang = config.lang or language_of_locale(os.environ)
-        write_report(folder.path, folder.result, lang, finished if config.in_partitions else None, each)
+        write_report(folder.path, folder.result, lang, rows if config.in_partitions else None, each)
     if repo:
         await _upload(config, repo, folder, ran, measures)
 
 
-def _measures(folder: Folder, finished: Finished, each: Each) -> "RunMeasures":
+def _measures(folder: Folder, rows: RowStore, each: Each) -> "RunMeasures":
     """Measure complexity and diversity of the rows for report and card, write `measures.json`, return the measures."""
     from utils.text.measures.run import measure_run
 
-    stored = (row for _, row in each("measuring: rows", stored_rows(finished.rows), len(finished.rows)))
+    stored = (row for _, row in each("measuring: rows", stored_rows(rows), len(rows)))
     measures = measure_run(stored, each=each)
     folder.write("measures.json", measures.model_dump_json(indent=2) + "\n")
     return measures
@@ -117,7 +119,7 @@ async def _upload(config: RunConfig, repo: str, folder: Folder, ran: Ran, measur
     from utils.outputs.card import card, language_shares
     from utils.outputs.hub import check_push, push
 
-    languages = language_shares(record["instruction"] for record in ran.finished.evolved())
-    text = card(ran.summary, config, ran.methods, languages, measures, ran.columns)
+    languages = language_shares(record["instruction"] for record in evolved_records(ran.rows))
+    text = card(ran.summary, config, ran.learned.methods, languages, measures, ran.columns)
     # In a thread, so that Ctrl-C is heard while the network is slow.
     await asyncio.to_thread(push, folder.result, repo, check_push(repo), text)

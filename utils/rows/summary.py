@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from utils.config import RunConfig
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import RowCounts
-from utils.schema import Candidate, CandidateScore, Method
+from utils.schema import Candidate, CandidateScore, Learned
 
 
 class Documented(BaseModel):
@@ -112,11 +112,9 @@ class Summary(Documented):
         return self.rows_in == self.evolved + lost
 
 
-def summarize(
-    counts: RowCounts, methods: Sequence[Method], history: Sequence[Candidate], ledger: Ledger, seconds: float
-) -> Summary:
+def summarize(counts: RowCounts, learned: Learned, ledger: Ledger, seconds: float) -> Summary:
     """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time."""
-    evolved, total, usage = counts.by_reason("evolved").total(), counts.rows.total(), ledger.usage
+    evolved, total, usage = counts.by_reason("evolved").total(), counts.total, ledger.usage
     return Summary(
         rows_in=total,
         evolved=evolved,
@@ -124,8 +122,8 @@ def summarize(
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
         retention=evolved / total,
-        used_methods=[method.id for method in methods],
-        methods=[_method(candidate) for candidate in history],
+        used_methods=[method.id for method in learned.methods],
+        methods=[_method(candidate) for candidate in learned.history],
         stages={name: _stage(use) for name, use in sorted(ledger.kinds.items())},
         answered_by=list(_answered_by(ledger)),
         calls=ledger.calls,

@@ -20,8 +20,6 @@ from utils.seeds.source import Row, SeedSource, names
 from utils.seeds.tables import read_csv, read_table
 from utils.urls import is_url
 
-PEEK = 100  # rows that are looked at where not all of them are read
-
 
 def iter_records(source: SeedSource) -> Iterator[Row]:
     """Yield the rows of `source`, each a dict by column; columns of tables that are not needed are left out.

@@ -43,17 +43,18 @@ class RowReader:
     def _take(self, layout: Layout, what: str, row: Row, taken: str | None = None) -> tuple[str | None, Any]:
         """Return name and value of the first column of a kind that holds something, and count it as used.
 
-        If none does, they are the name of the first one there is, or None, and the value that was looked at last.
+        If none does, they are those of the first one there is, or None.
         `taken` is a column that is used for something else.
         """
         first, value = None, None
         for name, get in layout.of[what]:
             if name != taken:
-                value = get(row)
-                if _holds(value) and not (name in CHATS and isinstance(value, (int, float))):
-                    first = name
+                found = get(row)
+                holds = _holds(found) and not (what == "instruction" and isinstance(found, int | float))
+                if holds or first is None:
+                    first, value = name, found
+                if holds:
                     break
-                first = first or name
         if first:
             self.columns.use(first)
         return first, value

@@ -10,10 +10,10 @@ from tests.builders import evolved, seeds
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
 from utils.outputs.comparison import COLUMNS, Compared, comparison_json, comparison_text
-from utils.rows.counts import Finished
+from utils.rows.counts import RowCounts
 from utils.rows.records import stored_row, stored_rows
 from utils.rows.summary import summarize
-from utils.schema import PASSED, Answer, RowOutcome, Usage, Verdict, failed
+from utils.schema import PASSED, Answer, Learned, RowOutcome, Usage, Verdict, failed
 from utils.text.measures.run import measure_run
 
 PLACES = {name: place for place, name in enumerate(COLUMNS)}
@@ -29,7 +29,7 @@ def compared(folder, method: str, verdicts: list[Verdict], *added: str, cost: st
             trajectory = evolved(start, *texts)
             rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         measures = measure_run(row for _, row in stored_rows(rows))
-        summary = summarize(Finished.on(rows).counts, [], [], ledger, 1.0)
+        summary = summarize(RowCounts.of(rows), Learned([], []), ledger, 1.0)
         return Compared(method=method, summary=summary, measures=measures)
 
 

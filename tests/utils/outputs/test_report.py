@@ -21,7 +21,6 @@ from utils.outputs.report.rows import LONGEST, OUTCOMES, read_rows
 from utils.outputs.report.sampling import BUDGET, EACH, SHOWN, survey
 from utils.outputs.report.texts import TEXTS, language_of_locale, read_texts
 from utils.outputs.report.word_diff import word_pieces
-from utils.rows.counts import Finished
 from utils.rows.records import StoredRow
 from utils.text.measures.tags import TagComparison
 from validator.rules import ANSWER_RULES, REWRITE_RULES
@@ -351,7 +350,7 @@ def test_a_run_whose_rows_are_in_partitions_has_the_same_page(tmp_path):
     folder.result.unlink()  # its rows are in partitions, elsewhere
     with RowStore(tmp_path / "rows") as rows:
         rows.put_many(enumerate(records))
-        write_report(folder.path, folder.result, "en", Finished.on(rows))
+        write_report(folder.path, folder.result, "en", rows)
         assert folder.report.read_text(encoding="utf-8") == whole
 
 

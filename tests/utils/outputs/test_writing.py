@@ -17,11 +17,11 @@ from utils.files.writing import write_rows
 from utils.llm.ledger import Ledger
 from utils.outputs.result_files import Ran
 from utils.outputs.writing import check_outputs, write_outputs
-from utils.rows.counts import Finished
+from utils.rows.counts import RowCounts
 from utils.rows.records import EVOLVED, evolved_records, stored_row
 from utils.rows.summary import summarize
 from utils.run.run_folder import RunFolder
-from utils.schema import PASSED, Answer, RowOutcome, failed
+from utils.schema import PASSED, Answer, Learned, RowOutcome, failed
 from utils.seeds import SeedSource, load_seeds
 
 
@@ -42,10 +42,10 @@ def written(folder: Path, *flags: str) -> set[str]:
             trajectory = evolved(start, f"{start.text} Say why.")
             rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, answer=Answer(trajectory, "a")), "m"))
         write_rows(run_folder.result, evolved_records(rows), EVOLVED)
-        finished = Finished.on(rows)
-        summary = summarize(finished.counts, [method()], [], Ledger(), 1.0)
+        learned = Learned([method()])
+        summary = summarize(RowCounts.of(rows), learned, Ledger(), 1.0)
         run_folder.write("summary.json", summary.model_dump_json())
-        asyncio.run(write_outputs(config, run_folder, Ran(finished, EVOLVED, [method()], [], summary)))
+        asyncio.run(write_outputs(config, run_folder, Ran(rows, EVOLVED, learned, summary)))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}
 
 

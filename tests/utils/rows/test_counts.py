@@ -1,11 +1,11 @@
-"""Rows counted in parts add up to rows counted at once."""
+"""Rows of a store, counted and streamed."""
 
 from random import Random
 
 from tests.builders import evolved, seed
 from utils.files.row_store import RowStore
-from utils.rows.counts import Finished, RowCounts
-from utils.rows.records import StoredRow, set_aside_row, stored_row
+from utils.rows.counts import RowCounts
+from utils.rows.records import StoredRow, evolved_records, rejected_records, set_aside_row, stored_row
 from utils.schema import PASSED, Answer, RowOutcome, SetAside, failed, unscored
 
 VERDICTS = (PASSED, failed("lost"), failed("near_copy"), unscored("unavailable"))
@@ -24,17 +24,15 @@ def records(count: int) -> list[StoredRow]:
     return [one for pair in made for one in pair]
 
 
-def test_it_counts_rows_seeds_and_methods():
-    counts = RowCounts.of([record(0, PASSED, 0), record(1, PASSED, 2), record(1, failed("lost"), 1)])
-    assert dict(counts.rows) == {("evolved", "", 0): 1, ("evolved", "", 2): 1, ("eliminated", "lost", 1): 1}
-    assert (counts.seeds, dict(counts.methods)) == (2, {"method-of-tests": 1})
-    assert counts.by_reason("eliminated") == {"lost": 1}
-    assert counts.by_generation() == {0: {"evolved": 1}, 2: {"evolved": 1}, 1: {"eliminated": 1}}
+def test_every_row_is_counted_by_outcome_and_reason(tmp_path):
+    with RowStore(tmp_path / "rows") as rows:
+        rows.put_many(enumerate([record(0, PASSED, 0), record(1, PASSED, 2), record(1, failed("lost"), 1)]))
+        counts = RowCounts.of(rows)
+    assert (counts.total, counts.by_reason("evolved"), counts.by_reason("eliminated")) == (3, {"": 2}, {"lost": 1})
 
 
-def test_what_is_on_a_spool_is_counted_and_streamed(tmp_path):
+def test_the_rows_of_result_and_rejects_are_those_that_are_counted(tmp_path):
     with RowStore(tmp_path / "rows") as rows:
         rows.put_many(enumerate(records(5)))
-        finished = Finished.on(rows)
-        assert len(list(finished.evolved())) == finished.counts.by_reason("evolved").total()
-        assert len(list(finished.evolved())) + len(list(finished.rejected())) == 11
+        assert len(list(evolved_records(rows))) == RowCounts.of(rows).by_reason("evolved").total()
+        assert len(list(evolved_records(rows))) + len(list(rejected_records(rows))) == RowCounts.of(rows).total == 11

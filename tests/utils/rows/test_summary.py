@@ -10,10 +10,10 @@ from tests.builders import evolved, score, seed
 from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
-from utils.rows.counts import Finished
+from utils.rows.counts import RowCounts
 from utils.rows.records import set_aside_row, stored_row
 from utils.rows.summary import Summary, as_text, rate_text, summarize
-from utils.schema import PASSED, Answer, Candidate, Method, RowOutcome, SetAside, Usage, failed, unscored
+from utils.schema import PASSED, Answer, Candidate, Learned, Method, RowOutcome, SetAside, Usage, failed, unscored
 
 VERDICTS = [PASSED] * 5 + [failed("lost"), failed("refusal"), failed("lost"), unscored("unavailable")]
 HISTORY = [
@@ -35,7 +35,7 @@ def summary(tmp_path) -> Summary:
             trajectory = evolved(seed(id=id), "x")
             rows.put(id, stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
         rows.put(20, set_aside_row(SetAside(20, "", "empty")))
-        return summarize(Finished.on(rows).counts, [Method("better", "optimized")], HISTORY, ledger, 1.23456)
+        return summarize(RowCounts.of(rows), Learned([Method("better", "optimized")], HISTORY), ledger, 1.23456)
 
 
 def test_rows_are_counted_by_what_became_of_them(summary):

@@ -316,3 +316,8 @@ def test_what_shows_nothing_is_taken_off_and_what_joins_is_left(read):
         "Who?",
         "Explain 👩‍👩‍👧.",
     ]
+
+
+def test_an_empty_instruction_is_empty_whatever_other_columns_hold(read):
+    seeds = read({"instruction": "Name a river.", "data": None}, {"instruction": "", "data": 3})
+    assert [row[::2] for row in seeds.set_aside] == [(1, "empty")]

@@ -14,6 +14,7 @@ as JSON that the page's script puts into text nodes.
 
 from pathlib import Path
 
+from utils.files.row_store import RowStore
 from utils.files.writing import replacing
 from utils.outputs.report.page import page
 from utils.outputs.report.rows import read_rows
@@ -21,7 +22,6 @@ from utils.outputs.report.run_files import read_run
 from utils.outputs.report.sampling import survey, survey_of
 from utils.outputs.report.texts import Lang
 from utils.process.each import Each, in_silence
-from utils.rows.counts import Finished
 
 REPORT = "report.html"
 REJECTS = "rejects.jsonl"
@@ -31,18 +31,18 @@ def write_report(
     folder: Path,
     result: Path,
     lang: Lang | None = None,
-    finished: Finished | None = None,
+    stored: RowStore | None = None,
     each: Each = in_silence,
 ) -> Path:
     """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
 
-    The same files give the same page. Rows are read from `result` and rejects.jsonl, or from `finished` where it is
+    The same files give the same page. Rows are read from `result` and rejects.jsonl, or from `stored` where it is
     given, as by a run on a cluster, which writes folders of files. `lang` is by default that of most seeds. Raises
     DataError where a file of the run is missing or torn, or the page cannot be written.
     """
     run = read_run(folder)
     rows = read_rows(result, folder / REJECTS)
-    seen = survey_of(finished) if finished else survey(each("report: rows", rows, run.summary.rows_in))
+    seen = survey_of(stored) if stored is not None else survey(each("report: rows", rows, run.summary.rows_in))
     text = page(run, seen, result.name, lang)
     path = folder / REPORT
     with replacing(path) as temporary:

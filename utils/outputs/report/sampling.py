@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from utils.files.row_store import RowStore
 from utils.outputs.report.rows import LONGEST, Row, Step, Text, rows_of
 from utils.outputs.report.word_diff import word_pieces
-from utils.rows.counts import Finished
 from utils.rows.records import stored_rows
 from utils.schema import BREADTH
 from utils.text.measures.sample import Sample, row_rank
@@ -57,9 +57,9 @@ def survey(rows: Iterable[Row]) -> Survey:
     return seen
 
 
-def survey_of(finished: Finished) -> Survey:
+def survey_of(rows: RowStore) -> Survey:
     """Survey the rows of a run from its row store, as of a run whose result is not one file."""
-    return survey(rows_of(row for _, row in stored_rows(finished.rows)))
+    return survey(rows_of(row for _, row in stored_rows(rows)))
 
 
 class RowSample:
