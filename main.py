@@ -31,12 +31,13 @@ from utils.llm.ledger import Ledger
 from utils.outputs.comparison import Compared, write_comparison
 from utils.outputs.result_files import Ran, write_methods, write_result
 from utils.outputs.writing import write_outputs
+from utils.rows.held_out import hold_out
 from utils.rows.records import keyed_rows, set_aside_rows
 from utils.rows.summary import Told, rate_text, told
 from utils.run.context import RunContext, open_context
 from utils.run.run_folder import Folder, RunFolder
 from utils.schema import Candidate, CandidateScore, Case, Feedback, Learned, Method, RowOutcome, SeedInstruction
-from utils.seeds import SeedSet, split_seeds
+from utils.seeds import SeedSet
 from validator.portfolio import choose_portfolio
 from validator.race import Race, likely_failures_first
 from validator.rules import first_rewrite_rule
@@ -166,6 +167,7 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
         else:
             await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
     await drop_near_duplicates(rows, seeds, config, ctx.display.each)
+    hold_out(rows, seeds.held_out(config), config)
 
 
 async def evolve_group(
@@ -203,7 +205,7 @@ async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -
     """Learn a method if the flags say so; evolve and answer all rows, kept in `rows`; write and return the result."""
     config, learned = ctx.config, Learned(methods_at_hand(ctx.config.method))
     if config.learns:
-        train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+        train_ids, dev_ids = seeds.split(config)
         learned = await learn_method(ctx, seeds.get(train_ids), seeds.get(dev_ids))
     write_methods(folder, learned, complexity_score)
     await generate(ctx, seeds, learned.methods, rows, folder)

@@ -137,6 +137,11 @@ class RunConfig(BaseModel):
         Flag("final run", "X", "ROUGE-L with another row that makes a near-duplicate; 1: no filter"),
     ] = 0.7
     attempts: Annotated[int, Field(ge=1), Flag("final run", "N", "tries per row before it is eliminated")] = 2
+    hold_out: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Flag("final run", "SHARE", "share of seeds kept out of learning and result, evolved into x.heldout.json"),
+    ] = 0.0
     batch_size: Annotated[
         Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"],
         Flag("final run", "N|auto", "requests in flight, over both LLMs", how=True),

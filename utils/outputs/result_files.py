@@ -8,6 +8,7 @@ from utils.files.row_store import RowStore
 from utils.files.storage import store_of
 from utils.files.writing import Columns, write_parts, write_rows
 from utils.rows.counts import RowCounts
+from utils.rows.held_out import HELD_OUT, held_out_path
 from utils.rows.records import EVOLVED, REJECTED, evolved_records, method_record, rejected_records, result_records
 from utils.rows.summary import Summary, summarize
 from utils.run.context import RunContext
@@ -41,18 +42,25 @@ def write_methods(folder: Folder, learned: Learned, complexity: Callable[[Sequen
 def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
-    `of_seeds` are the columns that only some seed sets need. Raises DataError where a file cannot be written.
+    With `--hold-out` the rows held out get a file of their own. `of_seeds` are the columns that only some seed sets
+    need. Raises DataError where a file cannot be written.
     """
     config, counts, columns, each = ctx.config, RowCounts.of(rows), EVOLVED | of_seeds, ctx.display.each
-    kept = counts.by_reason("evolved").total()
+    kept, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
-    lost = each("writing: rejects", rejected_records(rows), counts.total - kept)
+    lost = each("writing: rejects", rejected_records(rows), counts.total - kept - held_out)
     if config.in_partitions:
         write_parts(store_of(config.on_store(folder.result)), evolved, columns)
         write_parts(store_of(config.on_store(folder.path / "rejects")), lost, REJECTED)
     else:
         write_rows(folder.result, evolved, columns, through_link=True)
         folder.write_lines("rejects.jsonl", lost)
+    if config.hold_out:
+        path, records = held_out_path(folder.result), result_records(evolved_records(rows, HELD_OUT), columns)
+        if config.in_partitions:
+            write_parts(store_of(config.on_store(path)), records, columns)
+        else:
+            write_rows(path, records, columns)
     summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(rows, columns, learned, summary)

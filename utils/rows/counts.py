@@ -9,7 +9,7 @@ from utils.rows.records import stored_rows
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Rows by outcome (evolved, eliminated, unavailable, set_aside) and reason, which is empty for evolved ones."""
+    """Rows by outcome (evolved, held_out, eliminated, unavailable, set_aside) and reason, empty for the first two."""
 
     by_both: Counter[tuple[str, str]]
 

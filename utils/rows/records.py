@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns, dumps
+from utils.rows.held_out import HELD_OUT
 from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome, SeedInstruction, SetAside
 
 EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ("context", "extra")} | {
@@ -24,7 +25,8 @@ REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
 class StoredRow(NamedTuple):
     """A row as it lies in a row store until all rows are there: what became of it, and its record in a file.
 
-    `outcome` is `evolved`, `eliminated`, `unavailable` or `set_aside`.
+    `outcome` is `evolved`, `held_out`, `eliminated`, `unavailable` or `set_aside`; the record of one that is held out
+    is that of an evolved one.
     """
 
     outcome: str
@@ -77,9 +79,9 @@ def stored_rows(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
     return ((key, StoredRow(*value)) for key, value in rows.items())
 
 
-def evolved_records(rows: RowStore) -> Iterator[dict[str, Any]]:
-    """Yield the records of the result file, in seed order."""
-    return (row.record for _, row in stored_rows(rows) if row.outcome == "evolved")
+def evolved_records(rows: RowStore, outcome: str = "evolved") -> Iterator[dict[str, Any]]:
+    """Yield the records of the result file, or of the rows held out of it, in seed order."""
+    return (row.record for _, row in stored_rows(rows) if row.outcome == outcome)
 
 
 def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Iterator[dict[str, Any]]:
@@ -101,7 +103,7 @@ def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
 
 def rejected_records(rows: RowStore) -> Iterator[dict[str, Any]]:
     """Yield the records of `rejects.jsonl`, in seed order."""
-    return (row.record for _, row in stored_rows(rows) if row.outcome != "evolved")
+    return (row.record for _, row in stored_rows(rows) if row.outcome not in ("evolved", HELD_OUT))
 
 
 def generation_of(outcome: RowOutcome) -> int:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from utils.config import RunConfig
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import RowCounts
+from utils.rows.held_out import HELD_OUT, held_out_path
 from utils.schema import Candidate, CandidateScore, Learned
 
 
@@ -74,13 +75,15 @@ class AnsweredBySummary(Documented):
 
 
 class Summary(Documented):
-    """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
+    """`summary.json` of a run folder. rows_in = evolved + held_out + eliminated + set_aside + unavailable."""
 
     schema_version: Literal[1] = 1
     rows_in: int
     """Rows of the ledger: seeds and rows set aside; every generation of a seed where generations are kept."""
     evolved: int
     """Rows in the result file."""
+    held_out: int = 0
+    """Rows evolved like these, but kept out of the result by --hold-out."""
     eliminated: dict[str, int]
     """Rows that failed all their attempts, by the last reason."""
     set_aside: dict[str, int]
@@ -88,7 +91,7 @@ class Summary(Documented):
     unavailable: int
     """Rows that no answer came for; the same command asks for them again."""
     retention: float
-    """evolved / rows_in."""
+    """(evolved + held_out) / rows_in."""
     used_methods: list[str]
     """Ids of the methods that the final run drew from, best first."""
     methods: list[MethodSummary]
@@ -106,22 +109,29 @@ class Summary(Documented):
     """Wall time, from opening the LLMs to the summary."""
 
     @property
+    def result_share(self) -> float:
+        """The share (0 to 1) of the rows that the result file holds: `retention`, but for rows held out."""
+        return self.retention if not self.held_out else self.evolved / self.rows_in
+
+    @property
     def adds_up(self) -> bool:
         """Every row read is in the result or in the rejects, exactly once."""
         lost = sum(self.eliminated.values()) + sum(self.set_aside.values()) + self.unavailable
-        return self.rows_in == self.evolved + lost
+        return self.rows_in == self.evolved + self.held_out + lost
 
 
 def summarize(counts: RowCounts, learned: Learned, ledger: Ledger, seconds: float) -> Summary:
     """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time."""
-    evolved, total, usage = counts.by_reason("evolved").total(), counts.total, ledger.usage
+    evolved, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
+    total, usage = counts.total, ledger.usage
     return Summary(
         rows_in=total,
         evolved=evolved,
+        held_out=held_out,
         eliminated=dict(counts.by_reason("eliminated").most_common()),
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
-        retention=evolved / total,
+        retention=(evolved + held_out) / total,
         used_methods=[method.id for method in learned.methods],
         methods=[_method(candidate) for candidate in learned.history],
         stages={name: _stage(use) for name, use in sorted(ledger.kinds.items())},
@@ -197,10 +207,12 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
     """Return the summary as lines of text for stdout."""
     lines = [
         f"rows in       {summary.rows_in}",
-        f"evolved       {summary.evolved} ({summary.retention:.1%}) -> {config.save_path}",
+        f"evolved       {summary.evolved} ({summary.result_share:.1%}) -> {config.save_path}",
         f"eliminated    {_by_reason(summary.eliminated)}",
         f"set aside     {_by_reason(summary.set_aside)}",
     ]
+    if config.hold_out:
+        lines.insert(2, f"held out      {summary.held_out} -> {config.on_store(held_out_path(config.result))}")
     if summary.unavailable:
         lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
     lines += [f"failure rate  {text}" for text in _rates(history)]
@@ -231,7 +243,8 @@ def changes(former: str | None, summary: Summary) -> str:
 
 
 def _counts(summary: Summary) -> Counter[str]:
-    return Counter({"evolved": summary.evolved, **summary.eliminated, "unavailable": summary.unavailable})
+    kept = {"evolved": summary.evolved, HELD_OUT: summary.held_out}
+    return Counter({**kept, **summary.eliminated, "unavailable": summary.unavailable})
 
 
 def _by_reason(counts: Mapping[str, int]) -> str:
