@@ -91,7 +91,7 @@ def test_no_call_of_learning_shows_a_seed_that_is_held_out(learned):
             shown[call["stage"]] += "".join(message["content"] for message in call["messages"])
     assert all(shown.values())
     assert [shown[stage].count(text) for stage in ("analyze", "optimize") for text in apart] == [0] * 6
-    assert [shown["evolve"].count(text) for text in apart] == [1] * 3  # in the final run
+    assert all(text in shown["evolve"] for text in apart)  # in the final run
 
 
 def test_another_run_with_the_same_seed_holds_the_same_rows_out(learned, tmp_path):
