@@ -6,21 +6,23 @@
 Every set is learned for the same number of steps, each over the same number of answer tokens, so that more text does
 not pass for better text. The loss on answers (nats per token; lower is better) is told for the evolved rows held out
 (`--hold-out` of the main run) and for the seeds that they were made of, with 95 % bootstrap intervals. A set is at home
-where the answers are of its own kind: what counts is how it does away.
+where the answers are of its own kind: what counts is how it does away. With `--examiner` an LLM grades, blind, what the
+tuned models answer to the evolved instructions (grading.py).
 """
 
 import argparse
 import random
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sft import Turn, chat, exchange, read_rows
 
-RESAMPLES = 10_000
+from figures import table
+from sft import Turn, chat, exchange, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +86,6 @@ def steps_of(examples: Sequence[Example], steps: int, step_tokens: int, seed: st
         yield taken
 
 
-# --- What the losses say -----------------------------------------------------------------------------
-
-
-def interval(losses: np.ndarray, tokens: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean per token and its 95 % bootstrap interval, rows and training runs drawn anew each time.
-
-    `losses` are nats per training run and row, or differences of such; `tokens` the answer tokens of each row.
-    """
-    drawn, (runs, rows) = np.random.default_rng(0), losses.shape
-    means = np.empty(RESAMPLES)
-    for number in range(RESAMPLES):
-        some = drawn.integers(rows, size=rows)
-        of_runs = losses[drawn.integers(runs, size=runs)].mean(axis=0)
-        means[number] = of_runs[some].sum() / tokens[some].sum()
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(losses.mean(axis=0).sum() / tokens.sum()), float(low), float(high)
-
-
-def told(figures: tuple[float, float, float], sign: str = "") -> str:
-    """Return a figure with its interval as text."""
-    mean, low, high = figures
-    return f"{mean:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-
-def table(names: Sequence[str], base: np.ndarray, tuned: dict[str, np.ndarray], tokens: np.ndarray) -> list[str]:
-    """Return a line for the untuned model and one for each set, with its difference to the first set, row by row."""
-    lines = [f"  {'untuned':32} {told(interval(base, tokens))}"]
-    for name in names:
-        line = f"  {name:32} {told(interval(tuned[name], tokens))}"
-        if name != names[0]:
-            line += f"   against {names[0]}: {told(interval(tuned[name] - tuned[names[0]], tokens), '+')}"
-        lines.append(line)
-    return lines
-
-
 # --- The model -----------------------------------------------------------------------------------------
 
 
@@ -127,85 +94,116 @@ class Learner:
 
     def __init__(self, name: str, learning_rate: float) -> None:
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        self.tokenizer = AutoTokenizer.from_pretrained(name)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        self._base = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(self._device)
+        self._model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype).to(self._device).eval()
         self._rate = learning_rate
 
-    def tuned(self, steps: Sequence[list[Example]], seed: int, test: Sequence[Example]) -> np.ndarray:
-        """Learn `steps`, an update each, and return the losses on `test`; the model is then as before."""
+    @contextmanager
+    def tuned(self, steps: Sequence[list[Example]], seed: int) -> Iterator[None]:
+        """Learn `steps`, an update each; `losses` and `answers` are those of the tuned model until the context ends."""
         import torch
         from peft import LoraConfig, get_peft_model
         from transformers import get_cosine_schedule_with_warmup
 
         torch.manual_seed(seed)
-        model = get_peft_model(self._base, LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
+        model = get_peft_model(self._model, LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=self._rate, weight_decay=0)
         schedule = get_cosine_schedule_with_warmup(optimizer, max(1, len(steps) // 20), len(steps))
         model.train()
         for step in steps:
             size = sum(example.size for example in step)
             for example in step:  # one at a time: what counts is the sum over the step
-                (self._nats(model, example) / size).backward()
+                (self._nats(example) / size).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-        losses = self.losses(test, model)
-        self._base = model.unload()
-        return losses
+        model.eval()
+        yield
+        self._model = model.unload()
 
-    def losses(self, test: Sequence[Example], model: Any = None) -> np.ndarray:
-        """Return the loss in nats of each example's answer, by `model`, or by the untuned one."""
+    def losses(self, test: Sequence[Example]) -> np.ndarray:
+        """Return the loss in nats of each example's answer."""
         import torch
 
-        model = model or self._base
-        model.eval()
         with torch.no_grad():
-            return np.array([self._nats(model, example).item() for example in test])
+            return np.array([self._nats(example).item() for example in test])
 
-    def _nats(self, model: Any, example: Example) -> Any:
+    def answers(self, chats: Sequence[list[Turn]], longest: int) -> list[str]:
+        """Answer each chat anew, in place of its last turn, always with the likeliest token, `longest` at most."""
+        return [self._answer(turns[:-1], longest) for turns in chats]
+
+    def _answer(self, asked: list[Turn], longest: int) -> str:
+        prompt = self.tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt")
+        prompt = prompt.to(self._device)
+        tokens = self._model.generate(**prompt, max_new_tokens=longest, do_sample=False)
+        return self.tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+
+    def _nats(self, example: Example) -> Any:
+        """Return the loss of an example's answer; LoRA layers are put into the model itself."""
         import torch
 
         tokens = torch.tensor(example.tokens[: example.end], device=self._device)
-        logits = model(tokens[None, :-1]).logits[0, example.start - 1 :].float()
+        logits = self._model(tokens[None, :-1]).logits[0, example.start - 1 :].float()
         return torch.nn.functional.cross_entropy(logits, tokens[example.start :], reduction="sum")
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Tune on every set of `options.sets`, `options.runs` times, and print a table for each kind of answers."""
-    from transformers import AutoTokenizer
+# --- The comparison ------------------------------------------------------------------------------------
 
-    tokenizer = AutoTokenizer.from_pretrained(options.model)
+
+def compare(options: argparse.Namespace) -> None:
+    """Tune on every set of `options.sets`, `options.runs` times, and print what came of it."""
+    if options.examiner:
+        import grading
+
+        grading.check(options.examiner)
+    held_out = read_rows([options.heldout])
+    if "seed_response" not in held_out.column_names:
+        sys.exit(f"error: {options.heldout} holds no rows of the main run: give x.heldout.json, not an export")
+    kinds = held_out_chats(held_out)
+    unseen = [turns for of_kind in kinds.values() for turns in of_kind]
+    learner = Learner(options.model, options.learning_rate)
 
     def encoded(chats: Iterable[list[Turn]]) -> list[Example]:
-        return [found for turns in chats if (found := encode(tokenizer, turns, options.max_length))]
+        return [found for turns in chats if (found := encode(learner.tokenizer, turns, options.max_length))]
 
-    kinds = held_out_chats(read_rows([options.heldout]))
-    unseen = [turns for of_kind in kinds.values() for turns in of_kind]
-    sets = {Path(file).name: encoded(without(map(chat, read_rows([file])), unseen)) for file in options.sets}
+    sets = {name: encoded(without(map(chat, read_rows([name])), unseen)) for name in options.sets}
+    for name, examples in sets.items():
+        if not examples:
+            sys.exit(
+                f"error: {name} has no answer within --max-length {options.max_length}: raise it, or look at the file"
+            )
     smallest = min(sum(example.size for example in examples) for examples in sets.values())
     steps = options.steps or max(1, 3 * smallest // options.step_tokens)
     for name, examples in sets.items():
-        passes = steps * options.step_tokens / max(1, sum(example.size for example in examples))
+        passes = steps * options.step_tokens / sum(example.size for example in examples)
         print(f"{name}: {len(examples)} rows, {passes:.1f} passes in {steps} steps of {options.step_tokens} tokens")
+
     tests = {kind: encoded(chats) for kind, chats in kinds.items()}
-    learner, test = Learner(options.model, options.learning_rate), [one for some in tests.values() for one in some]
-    base, tuned = learner.losses(test)[None], {name: [] for name in sets}
+    test = [example for of_kind in tests.values() for example in of_kind]
+    measured, answers = {"untuned": [learner.losses(test)], **{name: [] for name in sets}}, {}
     for run in range(options.runs):
         for name, examples in sets.items():
             plan = list(steps_of(examples, steps, options.step_tokens, f"{options.seed + run}"))
-            tuned[name].append(learner.tuned(plan, options.seed + run, test))
+            with learner.tuned(plan, options.seed + run):
+                measured[name].append(learner.losses(test))
+                if options.examiner and not run:
+                    answers[name] = learner.answers(kinds["evolved"], options.answer_tokens)
+
     begin = 0
     for kind, examples in tests.items():
         part, begin = slice(begin, begin + len(examples)), begin + len(examples)
         tokens = np.array([example.size for example in examples])
         print(f"answers to held-out {kind}: {len(examples)} rows, {tokens.sum():,} tokens; nats per token [95 %]")
         if examples:
-            of_kind = {name: np.array(losses)[:, part] for name, losses in tuned.items()}
-            print(*table(list(sets), base[:, part], of_kind, tokens), sep="\n")
+            of_kind = {name: np.array(losses)[:, part] for name, losses in measured.items()}
+            print(*table(of_kind, tokens, options.sets[0]), sep="\n")
+    if options.examiner:
+        print(*grading.table(held_out, answers, options.examiner, options.heldout), sep="\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -222,6 +220,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--learning-rate", type=float, default=2e-4)
     flags.add_argument("--runs", type=int, default=1, help="trainings per set, each with another seed")
     flags.add_argument("--seed", type=int, default=42)
+    flags.add_argument(
+        "--examiner", nargs="+", metavar="KEY=VALUE", help="an llm-config: it grades answers of all models"
+    )
+    flags.add_argument("--answer-tokens", type=int, default=512, help="longest answer that is graded")
     return flags
 
 

@@ -7,7 +7,9 @@ is written with the model's own template, which also decides what becomes of `re
 """
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Turn = dict[str, str]
@@ -39,9 +41,11 @@ def prompt_and_completion(row: Mapping[str, Any]) -> dict[str, list[Turn]]:
 
 
 def read_rows(files: Sequence[str]) -> Any:
-    """Read `.json`, `.jsonl` or `.parquet` files of one shape as a `datasets.Dataset`, as they are."""
+    """Read `.json`, `.jsonl` or `.parquet` files of one shape as a `datasets.Dataset`; end where one is missing."""
     from datasets import load_dataset
 
+    if missing := [file for file in files if not Path(file).exists()]:
+        sys.exit(f"error: no file {missing[0]}: name what --export or --save-path of the main run has written")
     kind = "parquet" if files[0].endswith(".parquet") else "json"
     return load_dataset(kind, data_files=list(files), split="train")
 
