@@ -11,13 +11,15 @@ import yaml
 
 import compare
 import figures
+import grading
 import sft
-from tests.builders import HOSTILE, evolved, seed
+from tests.builders import HOSTILE, seed
 from tests.command import PROJECT
+from tests.fakes import Act, MisbehavingServer, Received, answered
+from tests.report_folder import evolved
 from utils.command.arguments import parse_arguments
 from utils.outputs.export import export_path, export_rows
-from utils.rows.records import stored_row
-from utils.schema import PASSED, Answer, Message, RowOutcome, SeedInstruction
+from utils.schema import Message, SeedInstruction
 
 FOLDER = PROJECT / "examples" / "finetune"
 CONTEXT = (Message("system", "Be brief."), Message("user", "Hi?"), Message("assistant", "Hello."))
@@ -25,9 +27,9 @@ README = ("README.md", "README.ko.md")
 
 
 def record(start: SeedInstruction, text: str = "And more?", reasoning: str | None = None) -> dict:
-    trajectory = evolved(start, text)
-    answer = Answer(trajectory, "An answer.", reasoning=reasoning)
-    return stored_row(RowOutcome(trajectory, PASSED, answer=answer), "a-model")[1]
+    """A row of a result or of what is held out, as a file has it."""
+    said = {"response": "An answer.", "reasoning": reasoning}
+    return evolved(start.id, text, seed=start.text, seed_response=start.reference, context=list(start.context), **said)
 
 
 PLAIN = [record(seed(id=number), text) for number, text in enumerate(HOSTILE.values())]
@@ -223,6 +225,60 @@ def test_a_table_shows_each_set_and_its_difference_to_the_first():
     assert [line.split()[:2] for line in lines] == [["untuned", "4.000"], ["a", "3.000"], ["b", "2.000"]]
     assert lines[2].endswith("against a: -1.000 [-1.000, -1.000]")
     assert "against" not in lines[1]
+
+
+def test_each_kind_of_answers_is_told_of_its_own_rows():
+    tests = {"evolved": examples(10, 10), "seeds": examples(10), "none": []}
+    lines = list(compare.lines_of(tests, {"a": [np.array([10.0, 30.0, 50.0])]}, "a"))
+    assert [line.split(":")[0] for line in lines[::2]] == ["answers to held-out evolved", "answers to held-out seeds",
+                                                           "answers to held-out none"]  # fmt: skip
+    assert [line.split()[:2] for line in lines[1::2]] == [["a", "2.000"], ["a", "5.000"]]
+
+
+# --- grading.py ------------------------------------------------------------------------------------
+
+
+def test_answers_are_graded_side_by_side_and_blind(tmp_path):
+    """The examiner sees both answers to an instruction in one case, in an order that is drawn, and no model's name."""
+
+    def reply(received: Received) -> Act:
+        text = received.body["messages"][-1]["content"]
+        blocks = text.split("The cases:")[1].split("### Case ")[1:]
+        graded = [re.findall(r"Answer \d: (good|bad)", block) for block in blocks]
+        orders.extend(graded)
+        cases = [{"case_id": int(block.split("\n")[0]), "note": "", "grades": [GRADED[word] for word in words]}
+                 for block, words in zip(blocks, graded, strict=True)]  # fmt: skip
+        seen.append(text)
+        return answered(json.dumps({"cases": cases}))
+
+    seen, orders = [], []
+    held_out = [record(seed(f"Name {number} rivers.", number), f"Name {number} long rivers.") for number in range(12)]
+    answers = {"seeds.json": ["bad"] * 12, "evolved.json": ["good"] * 12}
+    with MisbehavingServer(reply) as server:
+        examiner = [f"base_url={server.url}", "model=m", "api_key_env=none"]
+        grading.check(examiner)
+        lines = grading.table(held_out, answers, examiner, str(tmp_path / "x.heldout.json"))
+        again = grading.table(held_out, answers, examiner, str(tmp_path / "x.heldout.json"))
+    assert lines == again
+    assert lines[0].startswith("answers of the tuned models, graded: 12 of 12 rows")
+    assert lines[1].split()[:2] == ["seeds.json", "0.000"]
+    assert lines[2].endswith("against seeds.json: +1.000 [+1.000, +1.000]")
+    assert lines[3:] == ["  seeds.json: wrong 12", "  evolved.json: right 12"]
+    assert {*map(tuple, orders)} == {("good", "bad"), ("bad", "good")}
+    assert len(seen) == 3  # calls, by five cases; the second time the journal answers
+    assert not any(name in text for text in seen for name in answers)
+
+
+GRADED = {"good": "right", "bad": "wrong"}
+
+
+def test_an_examiner_that_cannot_be_used_is_one_line(monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    for words, told in ((["no_key=1"], "no_key"), (["api_key_env=NO_SUCH_KEY"], "NO_SUCH_KEY")):
+        with pytest.raises(SystemExit) as ended:
+            grading.check(words)
+        assert str(ended.value.code).startswith("error: ")
+        assert told in str(ended.value.code)
 
 
 # --- What the pages say ----------------------------------------------------------------------------

@@ -194,16 +194,20 @@ def compare(options: argparse.Namespace) -> None:
                 if options.examiner and not run:
                     answers[name] = learner.answers(kinds["evolved"], options.answer_tokens)
 
+    print(*lines_of(tests, measured, options.sets[0]), sep="\n")
+    if options.examiner:
+        print(*grading.table(held_out, answers, options.examiner, options.heldout), sep="\n")
+
+
+def lines_of(tests: dict[str, list[Example]], measured: dict[str, list[np.ndarray]], first: str) -> Iterator[str]:
+    """Yield a table for each kind of answers; `measured` are losses by model and run on the examples of all kinds."""
     begin = 0
     for kind, examples in tests.items():
         part, begin = slice(begin, begin + len(examples)), begin + len(examples)
         tokens = np.array([example.size for example in examples])
-        print(f"answers to held-out {kind}: {len(examples)} rows, {tokens.sum():,} tokens; nats per token [95 %]")
+        yield f"answers to held-out {kind}: {len(examples)} rows, {tokens.sum():.0f} tokens; nats per token [95 %]"
         if examples:
-            of_kind = {name: np.array(losses)[:, part] for name, losses in measured.items()}
-            print(*table(of_kind, tokens, options.sets[0]), sep="\n")
-    if options.examiner:
-        print(*grading.table(held_out, answers, options.examiner, options.heldout), sep="\n")
+            yield from table({name: np.array(losses)[:, part] for name, losses in measured.items()}, tokens, first)
 
 
 def parser() -> argparse.ArgumentParser:
