@@ -241,6 +241,8 @@ def test_each_kind_of_answers_is_told_of_its_own_rows():
 def test_answers_are_graded_side_by_side_and_blind(tmp_path):
     """The examiner sees both answers to an instruction in one case, in an order that is drawn, and no model's name."""
 
+    pytest.importorskip("analyzer.examine")
+
     def reply(received: Received) -> Act:
         text = received.body["messages"][-1]["content"]
         blocks = text.split("The cases:")[1].split("### Case ")[1:]
