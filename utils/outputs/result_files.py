@@ -8,11 +8,19 @@ from utils.files.row_store import RowStore
 from utils.files.storage import store_of
 from utils.files.writing import Columns, write_parts, write_rows
 from utils.rows.counts import RowCounts
-from utils.rows.records import EVOLVED, REJECTED, evolved_records, method_record, rejected_records, result_records
+from utils.rows.records import (
+    ANSWERS,
+    EVOLVED,
+    REJECTED,
+    evolved_records,
+    method_record,
+    rejected_records,
+    result_records,
+)
 from utils.rows.summary import Summary, summarize
 from utils.run.context import RunContext
 from utils.run.run_folder import Folder
-from utils.schema import Learned, RowOutcome
+from utils.schema import Learned, RowOutcome, SeedGrades
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +46,16 @@ def write_methods(folder: Folder, learned: Learned, complexity: Callable[[Sequen
         folder.write("best_method.txt", best.text + "\n")
 
 
-def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned) -> Ran:
+def write_result(
+    ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned, grades: SeedGrades | None
+) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
-    `of_seeds` are the columns that only some seed sets need. Raises DataError where a file cannot be written.
+    `of_seeds` are the columns that only some seed sets need, `grades` those of answers to seeds, if there is a weak
+    LLM. Raises DataError where a file cannot be written.
     """
-    config, counts, columns, each = ctx.config, RowCounts.of(rows), EVOLVED | of_seeds, ctx.display.each
+    config, counts, each = ctx.config, RowCounts.of(rows, learned.seen), ctx.display.each
+    columns = EVOLVED | of_seeds | (ANSWERS if config.answers > 1 else {})
     kept = counts.by_reason("evolved").total()
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
     lost = each("writing: rejects", rejected_records(rows), counts.total - kept)
@@ -53,6 +65,6 @@ def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Colu
     else:
         write_rows(folder.result, evolved, columns, through_link=True)
         folder.write_lines("rejects.jsonl", lost)
-    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started)
+    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started, config, grades)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(rows, columns, learned, summary)

@@ -63,8 +63,8 @@ def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
 
 def rows_of(records: Iterable[StoredRow]) -> Iterator[Row]:
     """Yield a row for each record of a row store, which is where a run keeps its rows until it writes the files."""
-    for outcome, record in records:
-        yield _evolved(record) if outcome == "evolved" else _rejected(record)
+    for row in records:
+        yield _evolved(row.record) if row.outcome == "evolved" else _rejected(row.record)
 
 
 def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
