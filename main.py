@@ -15,10 +15,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from analyzer import analyze, compare, judge, judges
+from analyzer import analyze, compare, examine, judge, judges
+from analyzer.examine import CASES_PER_CALL
 from analyzer.tag import tag_samples
 from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
-from generator import GROUP_SIZE, Groups, Roles, answer, groups_of_ten, run_group, run_pool
+from generator import GROUP_SIZE, Answering, Groups, Roles, answer, grade_seeds, groups_of_ten, run_group, run_pool
+from generator.answering import SAMPLE
 from generator.engines import cluster_of, drop_near_duplicates
 from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL, explored_seeds
 from optimizer import optimize
@@ -28,10 +30,9 @@ from utils.concurrency import for_each, gather_or_cancel
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.files.row_store import RowStore
 from utils.llm.ledger import Ledger
-from utils.outputs.comparison import Compared, write_comparison
+from utils.outputs.comparison import compare_methods
 from utils.outputs.result_files import Ran, write_methods, write_result
 from utils.outputs.writing import write_outputs
-from utils.rows.held_out import hold_out
 from utils.rows.records import keyed_rows, set_aside_rows
 from utils.rows.summary import Told, rate_text, told
 from utils.run.context import RunContext, open_context
@@ -42,7 +43,7 @@ from validator.portfolio import choose_portfolio
 from validator.race import Race, likely_failures_first
 from validator.rules import first_rewrite_rule
 from validator.score import best_of, complexity_score, leaders, pairs_of
-from validator.verdicts import check_answer, check_finding, explain
+from validator.verdicts import check_answer, check_answers, check_finding, explain, first_attempt
 
 log = logging.getLogger("auto-evol")
 
@@ -72,12 +73,12 @@ async def learn_method(ctx: RunContext, train: Sequence[SeedInstruction], dev: S
             break
         if step < config.max_steps:
             cases = await evolve_train(ctx, best.method, train)
-    return Learned(choose_portfolio(best, history, config.methods), history)
+    return Learned(choose_portfolio(best, history, config.methods), history, frozenset(s.id for s in (*train, *dev)))
 
 
 async def measure(ctx: RunContext, method: Method, groups: Groups) -> tuple[RowOutcome, ...]:
-    """Evolve groups of dev rows once with `method`, judge, answer, apply rules; return the outcomes in row order."""
-    roles = roles_of(ctx, lambda *_: method, rounds=1, judged=ctx.config.judge != "off", final=False)
+    """Evolve groups of dev rows once with `method`, judge, answer, examine; return the outcomes in row order."""
+    roles = roles_of(ctx, lambda *_: method, rounds=1, final=False)
 
     async def of_group(group: Sequence[SeedInstruction]) -> list[RowOutcome]:
         outcomes = await run_group(group, roles, attempts=1)
@@ -167,43 +168,54 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
         else:
             await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
     await drop_near_duplicates(rows, seeds, config, ctx.display.each)
-    hold_out(rows, seeds.held_out(config), config)
+    seeds.hold_out(rows, config)
 
 
 async def evolve_group(
     ctx: RunContext, group: Sequence[SeedInstruction], methods: Sequence[Method]
 ) -> list[RowOutcome]:
     """Evolve and answer ten rows; return an outcome per row, or one per row and round where generations are kept."""
-    config, judged = ctx.config, ctx.config.judge == "all"
-    choose = drawn_from(methods, config.seed, config.breadth)
+    config, choose = ctx.config, drawn_from(methods, ctx.config.seed, ctx.config.breadth)
 
     def roles_in(generation: int) -> Roles:
-        return roles_of(ctx, lambda seed, _: choose(seed, generation), rounds=1, judged=judged, final=True)
+        return roles_of(ctx, lambda seed, _: choose(seed, generation), rounds=1, final=True)
 
     if config.keeps_generations:
         return await run_pool(group, roles_in, config.generations, config.attempts)
-    roles = roles_of(ctx, choose, config.generations, judged, final=True)
-    return await run_group(group, roles, config.attempts)
+    return await run_group(group, roles_of(ctx, choose, config.generations, final=True), config.attempts)
 
 
-def roles_of(ctx: RunContext, choose: Choose, rounds: int, judged: bool, final: bool) -> Roles:
-    """Return the roles as a group of rows calls them; `final` keeps rewrites that are merely no harder, or unjudged."""
+def roles_of(ctx: RunContext, choose: Choose, rounds: int, final: bool) -> Roles:
+    """Return the roles as a group of rows calls them; the `final` run keeps, and marks, what is poor but sound."""
+    config = ctx.config
     return Roles(
         evolve=lambda seed, reason, draw: evolve(ctx.evol, seed, choose, rounds, first_rewrite_rule, reason, draw),
-        judge=judges(ctx.optim, labels=judged, equality=ctx.config.method == EVOL_INSTRUCT),
-        answer=partial(answer, ctx.evol),
-        check_finding=partial(check_finding, final=final),
-        check_answer=check_answer,
+        judge=judges(ctx.optim, labels=config.judges(final), equality=config.method == EVOL_INSTRUCT),
+        answering=answering_of(ctx, config.answers if final else 1, config.examines(final)),
+        check_finding=partial(check_finding, final=final, drop=config.drop),
+        check_answers=partial(check_answers, final=final, drop=config.drop),
+        first_attempt=first_attempt,
         explain=explain,
+    )
+
+
+def answering_of(ctx: RunContext, samples: int, examined: bool) -> Answering:
+    """Return how instructions are answered; the weak LLM's answers are of use where the examiner grades them."""
+    return Answering(
+        answer=partial(answer, ctx.evol.varied() if samples > 1 else ctx.evol),
+        check_answer=check_answer,
+        examine=partial(examine, ctx.optim, order_seed=str(ctx.config.seed)) if examined else None,
+        weak=partial(answer, ctx.weak) if ctx.weak and examined else None,
+        samples=samples,
     )
 
 
 # --- The run around it -------------------------------------------------------------------------------
 
 
-async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -> Ran:
+async def run(seeds: SeedSet, ctx: RunContext, rows: RowStore, folder: Folder) -> Ran:
     """Learn a method if the flags say so; evolve and answer all rows, kept in `rows`; write and return the result."""
-    config, learned = ctx.config, Learned(methods_at_hand(ctx.config.method))
+    config, learned, grades = ctx.config, Learned(methods_at_hand(ctx.config.method)), None
     if config.learns:
         train_ids, dev_ids = seeds.split(config)
         learned = await learn_method(ctx, seeds.get(train_ids), seeds.get(dev_ids))
@@ -211,7 +223,9 @@ async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -
     await generate(ctx, seeds, learned.methods, rows, folder)
     if config.tag:
         folder.write("tags.json", await tag_samples(ctx.optim, rows, config))
-    return write_result(ctx, folder, rows, seeds.columns, learned)
+    if ctx.weak and config.examines(final=True):
+        grades = await grade_seeds(seeds.of_run(config), answering_of(ctx, 1, examined=True), config.seed)
+    return write_result(ctx, folder, rows, seeds.columns, learned, grades)
 
 
 async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:
@@ -221,23 +235,11 @@ async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, s
             seeds = await explored_seeds(ctx, folder, scratch / "seeds.sqlite")
         with seeds, cluster_of(config):
             if config.compare:
-                return await compare_methods(ctx, seeds, folder, scratch)
+                return await compare_methods(ctx, lambda *of_one: run(seeds, *of_one), folder, scratch)
             with RowStore(scratch / "rows.sqlite") as rows:
-                ran = await run(ctx, seeds, rows, folder)
+                ran = await run(seeds, ctx, rows, folder)
                 await write_outputs(config, folder, ran, ctx.display.each)
     return told(ran.summary, ran.learned.history, config, folder.former_summary)
-
-
-async def compare_methods(whole: RunContext, seeds: SeedSet, folder: RunFolder, scratch: Path) -> Told:
-    """Run every method of `--compare` over the same rows, one after the other, under one budget; return the table."""
-    compared = []
-    for number, of_one in enumerate(whole.config.runs(), start=1):
-        async with open_context(of_one, folder.journal, whole.ledger.remaining()) as ctx:
-            with RowStore(scratch / "compared.sqlite") as rows:
-                ran = await run(ctx, seeds, rows, folder.below(f"compare/{number}", of_one.result.suffix))
-                compared.append(Compared.of(of_one.method, ran, ctx.display.each))
-        whole.ledger.add(ctx.ledger)
-    return Told(write_comparison(folder, compared))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -246,7 +248,7 @@ def main(argv: Sequence[str]) -> int:
         config, seeds = command.read()
         at_hand = [methods_at_hand(of_one.method) for of_one in config.runs()]
         if config.plan:
-            per_call = PerCall(GROUP_SIZE, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL)
+            per_call = PerCall(GROUP_SIZE, CASES_PER_CALL, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL, SAMPLE)
             command.say_plan(plan_of(config, seeds and seeds.of_run(config), at_hand, per_call))
         else:
             folder = command.open_folder()

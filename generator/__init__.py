@@ -4,7 +4,18 @@ Exploring (`generator.explore`) and the cluster (`generator.scale_out`) are impo
 """
 
 from generator.answer import answer
+from generator.answering import Answering, grade_seeds
 from generator.group import GROUP_SIZE, Groups, Roles, groups_of_ten, run_group
 from generator.pool import run_pool
 
-__all__ = ["GROUP_SIZE", "Groups", "Roles", "answer", "groups_of_ten", "run_group", "run_pool"]
+__all__ = [
+    "GROUP_SIZE",
+    "Answering",
+    "Groups",
+    "Roles",
+    "answer",
+    "grade_seeds",
+    "groups_of_ten",
+    "run_group",
+    "run_pool",
+]

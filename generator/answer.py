@@ -11,8 +11,8 @@ async def answer(llm: LLM, trajectory: Trajectory, draw: int = 0) -> Answer:
     `draw` counts the attempts at the row, from 0: a new attempt is answered anew, also to the same instruction.
     A seed that was not rewritten and has a reference keeps it: no call is made. Raise what `llm.complete` raises.
     """
-    if not trajectory.stages and trajectory.seed.reference:
-        return Answer(trajectory, trajectory.seed.reference)
+    if trajectory.keeps_reference:
+        return Answer(trajectory, trajectory.seed.reference or "")
     completion = await llm.complete("respond", conversation(trajectory), draw)
     return Answer(trajectory, completion.text, completion.failure, completion.reasoning, completion.said)
 

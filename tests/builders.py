@@ -4,7 +4,10 @@ from fractions import Fraction
 
 from utils.schema import (
     PASSED,
+    Answer,
+    Answers,
     CandidateScore,
+    Grade,
     Method,
     Rewrite,
     RowOutcome,
@@ -44,6 +47,11 @@ def method(text: str = "Add one constraint that fits.", origin: str = "initial")
 
 def evolved(start: SeedInstruction, *stages: str) -> Trajectory:
     return Trajectory(start, tuple(Rewrite(text, "method-of-tests") for text in stages))
+
+
+def answered(trajectory: Trajectory, text: str = "a", grade: str | None = None) -> Answers:
+    """One answer to a trajectory, graded or not."""
+    return Answers((Answer(trajectory, text, grade=Grade(grade) if grade else None),))
 
 
 VERDICTS = {"p": PASSED, "f": failed("refusal"), "j": failed("stagnant"), "u": unscored("unavailable")}

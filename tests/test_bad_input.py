@@ -176,7 +176,7 @@ def test_low_retention_is_exit_code_4_with_the_result_written(tmp_path):
     assert "--min-retention" in message
     assert "rejects.jsonl" in message
     assert (tmp_path / "evolution_result.json").exists()
-    assert ran.out.startswith("rows in ")
+    assert "\nrows in " in ran.out
     assert run(tmp_path, *flags, "0.1").code == 0
 
 

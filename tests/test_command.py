@@ -95,7 +95,8 @@ def test_the_run_folder_holds_what_is_promised(done):
 
 def test_logs_go_to_stderr_and_the_summary_to_stdout(done):
     _, ran = done
-    assert ran.out.startswith("rows in       12\n")
+    assert ran.out.startswith("failure rate  ")
+    assert "\nrows in       12\n" in ran.out
     assert "INFO" in ran.err
     assert "rows in  " not in ran.err
 
@@ -133,8 +134,10 @@ def test_zero_generations_write_the_seeds_and_answer_those_without_an_answer(tmp
     assert run(tmp_path, *OFFLINE, "--save-path", "x.jsonl", "--generations", "0", "--max-steps", "0").code == 0
     seeds = read_lines(SEEDS)
     rows = read_lines(tmp_path / "x.jsonl")
-    assert summary(tmp_path)["stages"].keys() == {"respond"}
-    assert summary(tmp_path)["calls"] == sum("response" not in seed for seed in seeds)
+    assert summary(tmp_path)["stages"].keys() == {"respond", "examine"}
+    answered = summary(tmp_path)["stages"]["respond"]["calls"]
+    assert answered == sum("response" not in seed for seed in seeds)
+    assert all((row["grade"] is None) == ("response" in seeds[row["id"]]) for row in rows)
     for row in rows:
         seed = seeds[row["id"]]
         assert (row["instruction"], row["generation"], row["stages"]) == (seed["instruction"], 0, [])

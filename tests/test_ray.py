@@ -19,6 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.builders import answered
 from tests.builders import seeds as seeds_of
 from tests.command import Ran, failed, finish, start
 from tests.fakes import Act, MisbehavingServer, Received, dead_url
@@ -36,7 +37,6 @@ from utils.rows.records import stored_row
 from utils.run.context import RunContext
 from utils.schema import (
     PASSED,
-    Answer,
     Message,
     Method,
     Request,
@@ -305,7 +305,7 @@ POISON, SLEEPY = "Name 9 rivers.", "Name 27 rivers."
 def outcome_of(seed: SeedInstruction, text: str) -> RowOutcome:
     """A seed that became `text`."""
     trajectory = Trajectory(seed, (Rewrite(text, "m"),))
-    return RowOutcome(trajectory, PASSED, None, Answer(trajectory, "a"))
+    return RowOutcome(trajectory, PASSED, None, answered(trajectory))
 
 
 def work_of(opened: Path, slept: Path) -> Callable:

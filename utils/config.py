@@ -118,6 +118,10 @@ class RunConfig(BaseModel):
         Literal["all", "dev", "off"],
         Flag("learning", "all|dev|off", "where an LLM judges rewrites besides rules; dev: in learning only"),
     ] = "all"
+    examine: Annotated[
+        Literal["all", "dev", "off"],
+        Flag("learning", "all|dev|off", "where an LLM grades answers besides rules; dev: in learning only"),
+    ] = "all"
     seed: Annotated[int, Flag("learning", "N", "of the split and of all draws")] = 42
     test_run: Annotated[
         Literal[0, 1],
@@ -137,6 +141,14 @@ class RunConfig(BaseModel):
         Flag("final run", "X", "ROUGE-L with another row that makes a near-duplicate; 1: no filter"),
     ] = 0.7
     attempts: Annotated[int, Field(ge=1), Flag("final run", "N", "tries per row before it is eliminated")] = 2
+    answers: Annotated[
+        int, Field(ge=1, le=16), Flag("final run", "N", "answers sampled per row; the best graded is the response")
+    ] = 1
+    drop: Annotated[
+        tuple[Literal["stagnant", "contrived", "narrowed", "easy", "partly"], ...],
+        BeforeValidator(_by_comma),
+        Flag("final run", "LABEL,…", "eliminate what is else kept and marked: stagnant contrived narrowed easy partly"),
+    ] = ()
     hold_out: Annotated[
         float,
         Field(ge=0, lt=1),
@@ -165,6 +177,15 @@ class RunConfig(BaseModel):
     optim_llm_config: Annotated[
         LLMConfig, Flag("LLMs", "KEY=VALUE", "analyzes, optimizes, judges; same keys", how=True)
     ] = LLMConfig()
+    weak_llm_config: Annotated[
+        LLMConfig | None,
+        Flag(
+            "LLMs",
+            "KEY=VALUE",
+            "answers, too: what it answers rightly is easy; keys not given are those of --evol-llm-config, "
+            "unless base_url is given",
+        ),
+    ] = None
     offline: Annotated[bool, Flag("LLMs", "", "no network: example seeds and a rule-based stand-in LLM")] = False
     plan: Annotated[
         bool, Flag("LLMs", "", "print calls, tokens, cost and time per kind of call, and exit", how=True)
@@ -197,8 +218,8 @@ class RunConfig(BaseModel):
         int, Field(ge=1), Flag("output", "N", "rows that are tagged, of seeds and of evolved rows", how=True)
     ] = 100
     export: Annotated[
-        Literal["alpaca", "messages", "sharegpt"] | None,
-        Flag("output", "SHAPE", "write alpaca, messages or sharegpt beside the result", how=True),
+        Literal["alpaca", "messages", "sharegpt", "preference"] | None,
+        Flag("output", "SHAPE", "write alpaca, messages, sharegpt or preference beside the result", how=True),
     ] = None
     reasoning: Annotated[
         Literal["field", "think", "drop"] | None,
@@ -227,11 +248,27 @@ class RunConfig(BaseModel):
         if self.reasoning == "field" and self.export != "messages":
             raise ValueError(f"--reasoning field needs --export messages: {self.export} has no such field")
         self._check_engine()
-        for name in ("evol", "optim"):
-            config: LLMConfig = getattr(self, f"{name}_llm_config")
-            if self.max_cost is not None and (config.price_in is None or config.price_out is None):
-                raise ValueError(f"--max-cost needs prices: give price_in and price_out in --{name}-llm-config")
+        for name in LLM_FLAGS:
+            config: LLMConfig | None = getattr(self, name)
+            if self.max_cost is not None and config and (config.price_in is None or config.price_out is None):
+                flag = name.replace("_", "-")
+                raise ValueError(f"--max-cost needs prices: give price_in and price_out in --{flag}")
+        self._check_examiner()
         return self
+
+    def _check_examiner(self) -> None:
+        if self.weak_llm_config and self.examine == "off":
+            raise ValueError("--weak-llm-config needs the examiner, who grades its answers: leave out --examine off")
+        if self.answers > 1 and self.examine != "all":
+            raise ValueError("--answers needs --examine all: the examiner says which answer is the best")
+        if self.export == "preference" and self.answers == 1:
+            raise ValueError("--export preference needs --answers 2 or more: pairs are made of answers graded apart")
+        if "easy" in self.drop and not self.weak_llm_config:
+            raise ValueError("--drop easy needs --weak-llm-config: easy is what a weak LLM answers rightly")
+        if {"easy", "partly"} & set(self.drop) and self.examine != "all":
+            raise ValueError("--drop easy and --drop partly need --examine all: they are the examiner's")
+        if {"stagnant", "contrived", "narrowed"} & set(self.drop) and self.judge != "all":
+            raise ValueError("--drop stagnant, contrived and narrowed need --judge all: they are the judge's")
 
     def _check_engine(self) -> None:
         if self.engine == "local":
@@ -290,6 +327,19 @@ class RunConfig(BaseModel):
         """Whether a method is to be learned, for at least a step."""
         return self.method == "auto" and self.max_steps > 0
 
+    def judges(self, final: bool) -> bool:
+        """Return whether an LLM labels rewrites, in learning or in the `final` run."""
+        return self.judge == "all" or (self.judge == "dev" and not final)
+
+    def examines(self, final: bool) -> bool:
+        """Return whether an LLM grades answers, in learning or in the `final` run."""
+        return self.examine == "all" or (self.examine == "dev" and not final)
+
+    @property
+    def judges_alike(self) -> bool:
+        """Whether rows of the final run are judged and examined just as those of learning are."""
+        return self.judge != "dev" and self.examine != "dev"
+
     def runs(self) -> list["RunConfig"]:
         """Return the run of every method of `--compare`, of which only the first explores; without it, the one run."""
         if not self.compare:
@@ -308,25 +358,31 @@ class RunConfig(BaseModel):
 
     @property
     def longest_silence(self) -> float:
-        """Seconds within which a healthy worker has done a group of rows: six calls, and an outage waited for."""
-        llms = (self.evol_llm_config, self.optim_llm_config)
-        return max(600.0, *(6 * llm.timeout + 60 * llm.outage_minutes for llm in llms))
+        """Seconds within which a healthy worker has done a group of rows: eight calls, and an outage waited for."""
+        return max(600.0, *(8 * llm.timeout + 60 * llm.outage_minutes for llm in self.llm_configs))
+
+    @property
+    def llm_configs(self) -> tuple[LLMConfig, ...]:
+        """The configurations of all LLMs of the run."""
+        return tuple(filter(None, (getattr(self, name) for name in LLM_FLAGS)))
 
     @property
     def key_variables(self) -> tuple[str, ...]:
-        """The environment variables that hold the keys of both LLMs."""
-        return tuple(c.api_key_env or DEEPSEEK_KEY for c in (self.evol_llm_config, self.optim_llm_config))
+        """The environment variables that hold the keys of all LLMs."""
+        return tuple(c.api_key_env or DEEPSEEK_KEY for c in self.llm_configs)
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The environment variables that other machines need: keys of both LLMs, and what opens the Hub."""
+        """The environment variables that other machines need: keys of all LLMs, and what opens the Hub."""
         return (*self.key_variables, "MY_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT")
 
     def for_worker(self, workers: int, requests: int | None) -> "RunConfig":
         """Return the configuration of one of `workers`, with its own `requests` in flight and share of all rates."""
         shares: dict[str, Any] = {"batch_size": requests or "auto"}
         for name in LLM_FLAGS:
-            config: LLMConfig = getattr(self, name)
+            config: LLMConfig | None = getattr(self, name)
+            if config is None:
+                continue
             rates = {rate: getattr(config, rate) for rate in ("rpm", "tpm")}
             shares[name] = config.model_copy(update={rate: value and value / workers for rate, value in rates.items()})
         return self.model_copy(update=shares)
@@ -335,11 +391,12 @@ class RunConfig(BaseModel):
         """Return the settings that change what comes out, as JSON values: a run is told apart by these."""
         settings = self.model_dump(mode="json", exclude=HOW_NOT_WHAT)
         for name in LLM_FLAGS:
-            settings[name] = getattr(self, name).model_dump(mode="json", exclude=LLM_HOW_NOT_WHAT)
+            config: LLMConfig | None = getattr(self, name)
+            settings[name] = config and config.model_dump(mode="json", exclude=LLM_HOW_NOT_WHAT)
         return settings
 
 
-LLM_FLAGS = ("evol_llm_config", "optim_llm_config")
+LLM_FLAGS = ("evol_llm_config", "optim_llm_config", "weak_llm_config")
 HOW_NOT_WHAT = {name for name, flag in marked(RunConfig, Flag).items() if flag.how}
 # The settings that a replay takes from its recording, and of an llm-config the keys.
 FROM_RECORDINGS = {

@@ -16,11 +16,13 @@ from utils.urls import holds_secret_field
 DEEPSEEK_URL = "https://api.deepseek.com"
 DEEPSEEK_MODEL = "deepseek-flash"
 DEEPSEEK_KEY = "DEEPSEEK_API_KEY"
+OFFLINE_WEAK = "offline-weak"  # what --offline calls its weak model
 
 # How each kind of call samples unless the llm-config says otherwise: evolving, answering and judging are
 # greedy, analyzing and optimizing sample (paper, section 4.1).
 GREEDY = Sampling(temperature=0.0)
 CREATIVE = Sampling(temperature=0.6, top_p=0.95)
+VARIED = 0.7  # the temperature of several answers to one instruction
 SAMPLING_BY_KIND = {"analyze": CREATIVE, "optimize": CREATIVE, "explore": CREATIVE}
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from utils.interval import wilson
 
-CallKind = Literal["evolve", "respond", "analyze", "judge", "compare", "optimize", "equal", "explore", "tag"]
+CallKind = Literal["evolve", "respond", "analyze", "judge", "examine", "compare", "optimize", "equal", "explore", "tag"]
 
 
 # --- What goes to an LLM and what comes back ---------------------------------------------------
@@ -250,8 +250,14 @@ class Trajectory:
         """The last instruction that could be read: the seed itself where there is none."""
         return self.stages[-1].instruction if self.stages else self.seed.text
 
+    @property
+    def keeps_reference(self) -> bool:
+        """Whether the seed was not rewritten and has an answer, which it keeps."""
+        return not self.stages and bool(self.seed.reference)
 
-LABELS = ("stagnant", "unsolvable", "lost", "leaked")
+
+LABELS = ("stagnant", "unsolvable", "lost", "leaked", "contrived", "narrowed", "ambiguous")
+GRADE_REASONS = ("wrong_answer", "partly", "easy")  # why the examiner's grades fail a row
 EQUAL = "equal"  # Evol-Instruct's first elimination rule, found by a judge of its own: no information gain
 
 
@@ -267,11 +273,23 @@ UNJUDGED = Finding(None)
 Case = tuple[Trajectory, Finding | None]  # a trajectory, and what the judge found in it if it was asked
 
 
+GRADES = ("right", "partly", "wrong")  # best first
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The examiner's grade of an answer, one of GRADES, or None for unscored; `note` is about the whole case."""
+
+    value: str | None
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to the final instruction of a trajectory, and the thoughts that led to it.
+    """An answer to the final instruction of a trajectory, and the thoughts that led to it.
 
-    `error` is a completion's failure, `said` what the server said where it refused the request.
+    `error` is a completion's failure, `said` what the server said where it refused the request. `verdict` is that of
+    the answer rules, `grade` the examiner's, None where it was not asked.
     """
 
     trajectory: Trajectory
@@ -279,6 +297,36 @@ class Answer:
     error: str | None = None
     reasoning: str | None = None
     said: str | None = None
+    verdict: Verdict = PASSED
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers to one instruction: `samples` of the evol LLM, in the order of their draws, and the weak LLM's."""
+
+    samples: tuple[Answer, ...]
+    weak: Answer | None = None
+
+    @property
+    def best(self) -> Answer:
+        """The sample to use: sound before broken, then by grade (unscored before wrong), then the first."""
+        order = ("right", "partly", None, "wrong")
+        return min(self.samples, key=lambda a: (not a.verdict.passed, order.index(a.grade.value if a.grade else None)))
+
+    @property
+    def easy(self) -> bool:
+        """Whether the weak LLM has answered rightly, so that the instruction is not hard."""
+        return _value(self.weak) == "right"
+
+    @property
+    def unstable(self) -> bool:
+        """Whether samples were graded apart."""
+        return len({_value(answer) for answer in self.samples} - {None}) > 1
+
+
+def _value(answer: Answer | None) -> str | None:
+    return answer.grade.value if answer and answer.grade else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +346,28 @@ class Feedback:
     transcript: tuple[Message, ...] = ()
 
 
+class FirstAttempt(NamedTuple):
+    """What became of a row's first attempt, judged as in learning: how good the method is, whatever is done afterwards.
+
+    `grade` and `weak_grade` are the examiner's, of the first answer and of the weak LLM's; None where there is none.
+    """
+
+    outcome: Outcome
+    reason: str | None
+    grade: str | None
+    weak_grade: str | None
+
+
+class SeedGrades(NamedTuple):
+    """How often the answers of the strong and of the weak LLM to a sample of the seeds got which grade."""
+
+    strong: Counter[str]
+    weak: Counter[str]
+
+
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """Where one seed ended after up to `attempts` tries; `answer` is None where none was asked for.
+    """Where one seed ended after up to `attempts` tries; `answers` is None where none was asked for.
 
     `generation` is set where every generation is a row of its own: the round that this row is of.
     """
@@ -308,13 +375,36 @@ class RowOutcome:
     trajectory: Trajectory
     verdict: Verdict
     finding: Finding | None = None
-    answer: Answer | None = None
+    answers: Answers | None = None
     attempts: int = 1
     generation: int | None = None
+    first: FirstAttempt | None = None
 
     @property
     def seed(self) -> SeedInstruction:
         return self.trajectory.seed
+
+    @property
+    def answer(self) -> Answer | None:
+        return self.answers.best if self.answers else None
+
+    @property
+    def partly(self) -> bool:
+        """Whether the row passed with an answer that is only partly right."""
+        return self.verdict.passed and _value(self.answer) == "partly"
+
+    @property
+    def note(self) -> str:
+        """What the judge or the examiner said of the fault that ended or marks the row; empty where a rule found it."""
+        if self.answer and self.answer.grade and (self.partly or self.verdict.reason in GRADE_REASONS):
+            return self.answer.grade.note
+        of_judge = self.finding and self.verdict.reason in (self.finding.labels or ())
+        return self.finding.note if self.finding and of_judge else ""
+
+    def measured(self, verdict: Verdict) -> FirstAttempt:
+        """Return what this row, as a first attempt, says of the method; `verdict` is the one that learning gives it."""
+        first, weak = (self.answers.samples[0], self.answers.weak) if self.answers else (None, None)
+        return FirstAttempt(verdict.outcome, verdict.reason, _value(first), _value(weak))
 
 
 @dataclass(frozen=True)
@@ -353,8 +443,17 @@ class CandidateScore:
 
     @property
     def by_judge(self) -> int:
-        """Failures that only the judge saw; rules found the others."""
+        """Failures that only the judge saw."""
         return sum(self.failures[label] for label in (*LABELS, EQUAL))
+
+    @property
+    def by_examiner(self) -> int:
+        """Failures that only the examiner saw."""
+        return sum(self.failures[reason] for reason in GRADE_REASONS)
+
+    @property
+    def by_rules(self) -> int:
+        return self.failed - self.by_judge - self.by_examiner
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,10 +472,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """The methods that the final run draws from, best first, and every method that was measured on the way."""
+    """The methods that the final run draws from, best first, and every method that was measured on the way.
+
+    `seen` are the ids of the seeds that were used to choose them.
+    """
 
     methods: Sequence[Method]
     history: Sequence[Candidate] = ()
+    seen: frozenset[int] = frozenset()
 
 
 # --- What the files hold -----------------------------------------------------------------------
@@ -386,7 +489,8 @@ class Learned:
 class EvolvedRow:
     """One record of the result file; the fields are its contract.
 
-    `context` and `extra` are written where any row of the result has one.
+    `grade` is the examiner's, of `response`. `context` and `extra` are written where any row of the result has one,
+    `answers` with `--answers`: each with `text`, `grade` and `reasoning`, in the order of their draws.
     """
 
     id: int
@@ -400,13 +504,18 @@ class EvolvedRow:
     stages: list[Rewrite]
     labels: list[str]
     reasoning: str | None = None
+    grade: str | None = None
     context: list[Message] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    answers: list[dict[str, str | None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One line of `rejects.jsonl`: a row that was eliminated, has no answer yet or was set aside, and why."""
+    """One line of `rejects.jsonl`: a row that was eliminated, has no answer yet or was set aside, and why.
+
+    `note` is what the judge or the examiner said, or the benchmark item that a text matches.
+    """
 
     id: int
     seed_instruction: str
@@ -417,3 +526,4 @@ class Reject:
     outcome: Literal["eliminated", "unavailable", "set_aside"]
     generation: int
     attempts: int
+    note: str | None = None

@@ -47,7 +47,10 @@ def read_rows(files: Sequence[str]) -> Any:
     if missing := [file for file in files if not Path(file).exists()]:
         sys.exit(f"error: no file {missing[0]}: name what --export or --save-path of the main run has written")
     kind = "parquet" if files[0].endswith(".parquet") else "json"
-    return load_dataset(kind, data_files=list(files), split="train")
+    rows = load_dataset(kind, data_files=list(files), split="train")
+    if "chosen" in rows.column_names:
+        sys.exit(f"error: {files[0]} holds preference pairs, which DPO takes: export messages for this")
+    return rows
 
 
 def train(options: argparse.Namespace) -> None:

@@ -31,8 +31,8 @@ def prompt_of(name: str, text: str, reason: str = "") -> str:
 
 def evolved_by(llm: ScriptedLLM, rows: int, *flags: str) -> list[RowOutcome]:
     """Ten rows a group through the final run of the command, with `llm` for both LLMs."""
-    config = parse_arguments(["--offline", "--judge", "off", *flags])
-    ctx = RunContext(llm, llm, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
+    config = parse_arguments(["--offline", "--judge", "off", "--examine", "off", *flags])
+    ctx = RunContext(llm, llm, None, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
     return asyncio.run(evolve_group(ctx, seeds(rows), six_operations()))
 
 
@@ -117,9 +117,11 @@ def test_all_six_are_about_equally_likely():
 
 @pytest.mark.parametrize(("share", "least", "most"), [("0", 0, 0), ("0.3", 15, 45), ("1", 100, 100)])
 def test_a_share_of_the_rows_of_any_method_goes_in_breadth(share, least, most):
-    config = parse_arguments(["--offline", "--judge", "off", "--breadth", share, "--generations", "10"])
+    config = parse_arguments(
+        ["--offline", "--judge", "off", "--examine", "off", "--breadth", share, "--generations", "10"]
+    )
     llm = ScriptedLLM(reply)
-    ctx = RunContext(llm, llm, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
+    ctx = RunContext(llm, llm, None, config, Ledger(), Display(Ledger(), quiet=True))  # type: ignore[arg-type]
     outcomes = asyncio.run(evolve_group(ctx, seeds(10), [operation("deepen")]))
     names = Counter(stage.method_id for outcome in outcomes for stage in outcome.trajectory.stages)
     assert least <= names["breadth"] <= most

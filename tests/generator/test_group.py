@@ -2,18 +2,32 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import pytest
 
-from generator import Roles, groups_of_ten, run_group
+from generator import Answering, Roles, groups_of_ten, run_group
 from tests.builders import evolved, seeds
-from utils.schema import PASSED, Answer, Finding, RowOutcome, SeedInstruction, Trajectory, Verdict, failed, unscored
+from utils.schema import (
+    PASSED,
+    Answer,
+    Finding,
+    Grade,
+    RowOutcome,
+    SeedInstruction,
+    Trajectory,
+    Verdict,
+    failed,
+    unscored,
+)
+from validator.verdicts import check_answers, first_attempt
 
 
 class Scene:
     """Roles that note what they are asked; what happens to a row is told by `plan[id]`, one word an attempt.
 
-    Words: fine, unreadable, unavailable, lost (says the judge), refusal (says a rule), silent (no answer came).
+    Words: fine, unreadable, unavailable, lost (says the judge), refusal (says a rule), silent (no answer came); wrong,
+    partly and ungraded are what the examiner says of the answer.
     """
 
     def __init__(self, **plan: list[str]) -> None:
@@ -22,6 +36,7 @@ class Scene:
         self.reasons: list[tuple[int, str]] = []
         self.judged: list[list[int]] = []
         self.answered: list[int] = []
+        self.examined: list[list[int]] = []
 
     def word(self, row_id: int) -> str:
         words = self.plan.get(row_id, ["fine"])
@@ -55,14 +70,23 @@ class Scene:
     def check_answer(answer: Answer) -> Verdict:
         return {"refusal": failed("refusal"), "silent": unscored("unavailable")}.get(answer.text, PASSED)
 
-    def run(self, count: int = 10, attempts: int = 2, judge: bool = True) -> list[RowOutcome]:
+    async def examine(self, cases: dict[int, list[Answer]]) -> dict[int, list[Grade]]:
+        self.examined.append(list(cases))
+        grades = {"wrong": "wrong", "partly": "partly", "ungraded": None}
+        return {
+            case: [Grade(grades.get(answer.text, "right"), f"note on {answer.text}") for answer in answers]
+            for case, answers in cases.items()
+        }
+
+    def run(self, count: int = 10, attempts: int = 2, judge: bool = True, examined: bool = False) -> list[RowOutcome]:
         roles = Roles(
             evolve=self.evolve,
             judge=self.judge if judge else None,
-            answer=self.answer,
+            answering=Answering(self.answer, self.check_answer, self.examine if examined else None),
             check_finding=self.check_finding,
-            check_answer=self.check_answer,
-            explain=lambda reason, note: f"{reason}: {note}" if note else reason,
+            check_answers=partial(check_answers, final=True),
+            first_attempt=first_attempt,
+            explain=lambda outcome: ": ".join(filter(None, (outcome.verdict.reason or "partly", outcome.note))),
         )
         return asyncio.run(run_group(seeds(count), roles, attempts))
 
@@ -119,6 +143,66 @@ def test_nothing_to_judge_asks_no_judge():
     scene = Scene(_0=["unreadable"])
     scene.run(count=1, attempts=1)
     assert scene.judged == []
+
+
+# --- The examiner ----------------------------------------------------------------------------------
+
+
+def test_answers_that_broke_no_rule_are_examined_and_a_wrong_one_is_tried_again_told_why():
+    scene = Scene(_1=["wrong", "fine"], _2=["refusal"], _4=["lost"], _6=["wrong"])
+    outcomes = scene.run(examined=True)
+    assert scene.examined == [[1, 2, 4, 6, 7, 8, 9, 10], [2, 7]]
+    assert (1, "wrong_answer: note on wrong") in scene.reasons
+    assert [outcomes[i].verdict for i in (1, 2, 4, 6)] == [
+        PASSED,
+        failed("refusal"),
+        failed("lost"),
+        failed("wrong_answer"),
+    ]
+    assert (outcomes[6].note, outcomes[1].answer.grade.value) == ("note on wrong", "right")
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "attempts"),
+    [
+        (["partly", "fine"], "fine", 2),
+        (["partly", "partly"], "partly", 2),
+        (["partly", "wrong"], "partly", 2),
+        (["partly", "lost"], "partly", 2),
+        (["partly", "silent"], "partly", 2),
+        (["partly", "unavailable"], "partly", 2),
+        (["wrong", "partly"], "partly", 2),
+        (["fine"], "fine", 1),
+        (["ungraded"], "ungraded", 1),
+    ],
+)
+def test_an_answer_that_is_partly_right_gets_a_second_attempt_and_the_better_one_is_kept(words, text, attempts):
+    scene = Scene(_0=words)
+    outcome = scene.run(count=1, examined=True)[0]
+    assert (outcome.verdict, outcome.answer.text, outcome.attempts) == (PASSED, text, attempts)
+
+
+def test_a_partly_right_answer_of_the_last_attempt_is_kept_as_it_is():
+    scene = Scene(_0=["partly"])
+    assert scene.run(count=1, attempts=1, examined=True)[0].partly
+    assert scene.reasons == []
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["fine"], ("passed", None, "right")),
+        (["wrong", "fine"], ("failed", "wrong_answer", "wrong")),
+        (["partly", "fine"], ("passed", None, "partly")),
+        (["lost", "fine"], ("failed", "lost", None)),
+        (["refusal", "fine"], ("failed", "refusal", "wrong")),
+        (["ungraded"], ("unscored", "unexamined", None)),
+        (["unavailable"], ("unscored", "unavailable", None)),
+    ],
+)
+def test_the_first_attempt_is_kept_as_learning_would_judge_it_whatever_follows(words, first):
+    outcome = Scene(_0=words).run(count=1, examined=True)[0]
+    assert outcome.first == (*first, None)
 
 
 def test_groups_follow_the_order_of_rows():

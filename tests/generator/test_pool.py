@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from generator import Roles, run_pool
+from generator import Answering, Roles, run_pool
 from tests.builders import evolved, seeds
 from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
@@ -61,10 +61,11 @@ class Pool:
         return Roles(
             evolve=evolve,
             judge=judge,
-            answer=answer,
+            answering=Answering(answer, lambda a: failed("refusal") if a.text == "refusal" else PASSED),
             check_finding=lambda finding: failed("lost") if finding and finding.labels else PASSED,
-            check_answer=lambda answer: failed("refusal") if answer.text == "refusal" else PASSED,
-            explain=lambda reason, note: reason,
+            check_answers=lambda answers: answers.best.verdict,
+            first_attempt=lambda outcome: outcome.measured(outcome.verdict),
+            explain=lambda outcome: outcome.verdict.reason,
         )
 
     def run(self, rows: int = 2, generations: int = 3, attempts: int = 1) -> list[RowOutcome]:
@@ -122,7 +123,7 @@ def test_the_judge_sees_each_rewrite_beside_its_parent_not_beside_the_seed():
 
 
 def records(outcomes: list[RowOutcome]) -> list[tuple[str, dict]]:
-    return [tuple(stored_row(outcome, "m")) for outcome in outcomes]
+    return [stored_row(outcome, "m")[:2] for outcome in outcomes]
 
 
 def test_records_name_their_generation_and_the_operations_so_far():
@@ -147,7 +148,7 @@ def test_the_ledger_counts_per_generation(tmp_path):
         keyed = [(config.row_key(o.seed.id, o.generation), stored_row(o, "m")) for o in outcomes]
         rows.put_many(keyed)
         assert [key for key, _ in rows.items()] == list(range(6))  # by id, then by generation
-        summary = summarize(RowCounts.of(rows), Learned([], []), Ledger(), 0.0)
+        summary = summarize(RowCounts.of(rows), Learned([], []), Ledger(), 0.0, parse_arguments(["--offline"]))
     assert (summary.rows_in, summary.evolved, summary.unavailable) == (6, 3, 1)
     assert summary.eliminated == {"lost": 1, "refusal": 1}
     assert summary.adds_up

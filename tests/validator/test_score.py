@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from tests.builders import evolved, rate, score, seed
-from utils.schema import PASSED, Answer, RowOutcome, failed
+from tests.builders import answered, evolved, rate, score, seed
+from utils.schema import PASSED, RowOutcome, failed
 from validator.score import best_of, complexity_score, leaders
 
 
@@ -73,7 +73,7 @@ def test_what_the_judge_saw_is_told_apart_from_what_rules_saw():
 def test_the_complexity_score_is_the_share_of_successes_times_the_ratio_of_lengths():
     def row(text: str, answer: str | None, verdict=PASSED) -> RowOutcome:
         trajectory = evolved(seed("s"), text)
-        return RowOutcome(trajectory, verdict, None, Answer(trajectory, answer) if answer is not None else None)
+        return RowOutcome(trajectory, verdict, None, answered(trajectory, answer) if answer is not None else None)
 
     rows = [
         row("ab", "x" * 10),

@@ -116,6 +116,18 @@ def _key_values(flag: str, words: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def _beside(weak: dict[str, Any], evol: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of the weak LLM: what is not given is as for the evol LLM, if it is on the same server.
+
+    Prices are another model's own. A key for one server never goes to another.
+    """
+    if "base_url" in weak:
+        return weak
+    own_prices = {"price_in", "price_out", "price_cached"} if "model" in weak else set[str]()
+    shared = {key: value for key, value in evol.items() if key not in own_prices}
+    return shared | weak | ({"extra": extra} if (extra := shared.get("extra", {}) | weak.get("extra", {})) else {})
+
+
 HAVE_A_KEY = {"model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "service_tier"}
 
 NOT_TO_BE_SET = {
@@ -241,6 +253,8 @@ def parse_arguments(argv: Sequence[str]) -> RunConfig:
         for name in LLM_FLAGS:
             if name in options:
                 options[name] = _key_values(flag_of(name), options[name])
+        if weak := options.get("weak_llm_config"):
+            options["weak_llm_config"] = _beside(weak, options.get("evol_llm_config", {}))
         if "replay" in options:
             options = as_recorded(options, Path(options["replay"]), RunConfig.model_fields, FROM_RECORDINGS)
         return RunConfig(**options)

@@ -25,7 +25,8 @@ from utils.schema import Method, SeedInstruction
 ASSUMED_OUTPUT = {  # tokens of one reply where nothing is known; a reasoning model's thinking comes on top
     "evolve": 350,
     "respond": 500,
-    "judge": 250,
+    "judge": 400,
+    "examine": 400,
     "equal": 120,
     "compare": 120,
     "analyze": 350,
@@ -36,6 +37,7 @@ ASSUMED_OUTPUT = {  # tokens of one reply where nothing is known; a reasoning mo
 TOKENS_PER_SECOND = 40  # of one reply, for the time
 FIRST_TOKEN_SECONDS = 1.0
 OF_EVOL_LLM = ("evolve", "respond")
+WEAK = "weak: "  # how the titles of the weak LLM's lines begin
 GROWTH = 1.3  # a rewrite against its instruction, per round
 
 
@@ -96,11 +98,15 @@ def _levels(config: RunConfig) -> list[tuple[int, int]]:
 
 
 class PerCall(NamedTuple):
-    """What one call is about, by the constants of the roles: rows of a group; in exploring, sub-tasks, instructions."""
+    """What one call is about, by the constants of the roles: rows of a group, cases that are examined; in exploring,
+    sub-tasks and instructions; and seeds that both LLMs answer to say how hard the rewrites are.
+    """
 
     rows: int
+    examined: int
     subtasks: int
     instructions: int
+    seeds: int
 
 
 class Planner:
@@ -130,7 +136,7 @@ class Planner:
         """Make a line of the plan; `shown` counts the tokens of the texts in one prompt, besides the prompt's own."""
         frame = {"respond": 0, "explore": 600}.get(kind)
         own = text_tokens(template(kind).template) if frame is None else frame
-        llm = self._config.evol_llm_config if kind in OF_EVOL_LLM else self._config.optim_llm_config
+        llm = llm_of(title, kind, self._config)
         known = self._history.get(kind)
         output = known.output_tokens if known else min(ASSUMED_OUTPUT[kind], llm.max_tokens or 10**9)
         return PlannedCalls(title, kind, least, most, own + shown, output)
@@ -151,6 +157,13 @@ class Planner:
         first_group = min(group, dev)
         least = dev + steps * ((candidates - 1) * first_group + dev)
         most = dev + tried * dev
+        # Each group of dev rows is examined for itself.
+        exams = [
+            self._exams(dev) + steps * ((candidates - 1) * self._exams(first_group) + self._exams(dev)),
+            3 * (1 + tried) * self._exams(dev),
+        ]
+        examined, weak = config.examines(final=False), bool(config.weak_llm_config) * config.examines(final=False)
+        exam = self._per_call.examined * (mean * GROWTH + self._answer_tokens() * (1 + weak))
         judged = config.judge != "off"
         trajectories = train * mean * GROWTH * (config.loop + 1)
         evolve, train_groups = self._method + mean, steps * ceil(train / group) * judged
@@ -163,6 +176,8 @@ class Planner:
             self._line("validate: judge", "judge", ceil(least / group) * judged, 3 * (1 + tried) * groups * judged,
                        2 * group * mean * GROWTH),
             self._line("validate: answer", "respond", least, most, mean * GROWTH),
+            self._line(f"{WEAK}validate", "respond", least * weak, most * weak, mean * GROWTH),
+            self._line("validate: examine", "examine", exams[0] * examined, exams[1] * examined, exam),
             self._line("validate: compare", "compare", 0, tried * groups * judged, 3 * group * mean * GROWTH),
         ]  # fmt: skip
 
@@ -171,8 +186,7 @@ class Planner:
         rounds, rows, groups = config.generations, size.rows, ceil(size.rows / group)
         if rounds == 0:
             unanswered = rows - size.referenced
-            answers = self._line("answer", "respond", unanswered, unanswered * config.attempts, size.mean)
-            return [answers, *self._tagging(size.mean)]
+            return [*self._answers(unanswered, size.mean), *self._difficulty(), *self._tagging(size.mean)]
         kept = rounds if config.keeps_generations else 1
         judges = kept * groups * (config.judge == "all")
         equals = kept * groups * (config.method == EVOL_INSTRUCT)
@@ -182,9 +196,45 @@ class Planner:
             self._line("final: evolve", "evolve", rows * rounds, rows * rounds * config.attempts, self._method + grown),
             self._line("final: judge", "judge", judges, 3 * judges * config.attempts, pairs),
             self._line("final: equality", "equal", equals, equals * config.attempts, pairs),
-            self._line("final: answer", "respond", rows * kept, rows * kept * config.attempts, size.mean * GROWTH),
+            *self._answers(rows * kept, size.mean * GROWTH),
+            *self._difficulty(),
             *self._tagging(grown),
         ]  # fmt: skip
+
+    def _exams(self, rows: int) -> int:
+        """Count the calls that examine rows, group by group."""
+        full, rest = divmod(rows, self._per_call.rows)
+        return full * ceil(self._per_call.rows / self._per_call.examined) + ceil(rest / self._per_call.examined)
+
+    def _answer_tokens(self) -> float:
+        known = self._history.get("respond")
+        return known.output_tokens if known else ASSUMED_OUTPUT["respond"]
+
+    def _answers(self, rows: int, mean: float) -> list[PlannedCalls]:
+        """Plan the answers to `rows` instructions of `mean` tokens, the weak LLM's, and the examiner's calls."""
+        config, tries = self._config, self._config.attempts
+        examined = config.examines(final=True)
+        weak = bool(config.weak_llm_config) * examined
+        of_row = mean + self._answer_tokens() * (config.answers + weak)
+        exams = self._exams(rows) * examined
+        answers = rows * config.answers
+        return [
+            self._line("final: answer", "respond", answers, answers * tries, mean),
+            self._line(f"{WEAK}answer", "respond", rows * weak, rows * weak * tries, mean),
+            self._line("final: examine", "examine", exams, 3 * exams * tries, self._per_call.examined * of_row),
+        ]
+
+    def _difficulty(self) -> list[PlannedCalls]:
+        """Plan the answers of both LLMs to a sample of the seeds, and the examiner's calls."""
+        config, mean = self._config, self._size.mean
+        rows = min(self._per_call.seeds, self._size.rows) * bool(config.weak_llm_config) * config.examines(final=True)
+        exams = ceil(rows / self._per_call.examined)
+        of_call = self._per_call.examined * (mean + 2 * self._answer_tokens())
+        return [
+            self._line("seeds: answer", "respond", rows, rows, mean),
+            self._line(f"{WEAK}seeds", "respond", rows, rows, mean),
+            self._line("seeds: examine", "examine", exams, 3 * exams, of_call),
+        ]
 
     def _tagging(self, mean: float) -> list[PlannedCalls]:
         """Plan the tagging of a sample of seeds and one as large of evolved rows; `mean` is the tokens of a text."""
@@ -193,9 +243,17 @@ class Planner:
         return [self._line("tagging", "tag", calls, 3 * calls, self._per_call.rows * mean)]
 
 
+def llm_of(title: str, kind: str, config: RunConfig) -> LLMConfig:
+    """Return the LLM that a line of the plan asks."""
+    if WEAK in title and config.weak_llm_config:
+        return config.weak_llm_config
+    return config.evol_llm_config if kind in OF_EVOL_LLM else config.optim_llm_config
+
+
 def cost_of(line: PlannedCalls, calls: int, config: RunConfig) -> Decimal:
-    llm: LLMConfig = config.evol_llm_config if line.kind in OF_EVOL_LLM else config.optim_llm_config
-    return llm.cost(round(calls * line.input_tokens), round(calls * line.output_tokens))
+    return llm_of(line.title, line.kind, config).cost(
+        round(calls * line.input_tokens), round(calls * line.output_tokens)
+    )
 
 
 def seconds_of(line: PlannedCalls, calls: int, config: RunConfig) -> float:
@@ -278,6 +336,6 @@ def _assumptions(config: RunConfig, history: Mapping[str, CallHistory], minutes:
         "output tokens: as in the journal's own history",
         "journaled: completions of the kind that the journal holds already; those that fit are not paid again",
     ]  # fmt: skip
-    if config.evol_llm_config.price_in is None or config.optim_llm_config.price_in is None:
-        lines.append("cost: give price_in and price_out (per million tokens) in both llm-configs to see it")
+    if any(llm.price_in is None for llm in config.llm_configs):
+        lines.append("cost: give price_in and price_out (per million tokens) in all llm-configs to see it")
     return lines

@@ -37,7 +37,7 @@ def as_recorded(
             continue
         value = recorded[name]
         if keys:
-            value = {key: value[key] for key in keys if key in value} | options.get(name, {})
+            value = value and {key: value[key] for key in keys if key in value} | options.get(name, {})
         elif name in FILES and value:
             value = FILES[name](value, recording)
         result[name] = value
@@ -52,7 +52,9 @@ def _settings(recording: Path) -> dict[str, Any]:
     try:
         with recording.open(encoding="utf-8") as file:
             settings = json.loads(next(lines_of(file, str(recording)), "")).get("settings", {})
-        return {name: dict(value) if name.endswith("_llm_config") else value for name, value in settings.items()}
+        return {
+            name: dict(value) if value and name.endswith("_llm_config") else value for name, value in settings.items()
+        }
     except OSError as exc:
         raise ConfigError(f"--replay: cannot read {recording}: {exc.strerror}; give an exported journal") from exc
     except (ValueError, TypeError, AttributeError, RecursionError) as exc:

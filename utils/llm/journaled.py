@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable
+from copy import copy
 from inspect import isawaitable
 from typing import Any, Protocol
 
 from utils.errors import JournalError
 from utils.llm.journal import request_key
 from utils.llm.ledger import Ledger
-from utils.llm_config import LLMConfig
+from utils.llm_config import VARIED, LLMConfig
 from utils.schema import CallKind, Completion, Message, Request
 
 
@@ -62,6 +63,14 @@ class JournaledLLM:
     @property
     def model(self) -> str:
         return self.config.model
+
+    def varied(self) -> "JournaledLLM":
+        """Return this LLM at a temperature at which its answers differ, unless the user has set one; they are one."""
+        if self.config.temperature is not None:
+            return self
+        other = copy(self)
+        other.config = self.config.model_copy(update={"temperature": VARIED})
+        return other
 
     @property
     def in_flight(self) -> int:

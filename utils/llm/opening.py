@@ -7,7 +7,7 @@ from utils.config import RunConfig
 from utils.llm.journaled import Booked, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
 from utils.llm.ledger import Ledger
 from utils.llm.limits import Gate, Window
-from utils.llm_config import LLMConfig
+from utils.llm_config import OFFLINE_WEAK, LLMConfig
 
 log = logging.getLogger(__name__)
 
@@ -16,18 +16,21 @@ GRACE = 25.0  # seconds that calls in flight are given when a run stops early: t
 Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, rpm and tpm
 
 
-def open_llms(config: RunConfig, journal: Recorder, ledger: Ledger) -> tuple[JournaledLLM, JournaledLLM]:
-    """Open the evol and the optimizer LLM of a run; where both use one server at one rate, they share its window."""
+def open_llms(
+    config: RunConfig, journal: Recorder, ledger: Ledger
+) -> tuple[JournaledLLM, JournaledLLM, JournaledLLM | None]:
+    """Open the evol, the optimizer and the weak LLM of a run; those of one server at one rate share its window."""
     gate = Gate(None if config.batch_size == "auto" else config.batch_size)
     windows: Windows = {}
 
-    def opened(llm_config: LLMConfig) -> JournaledLLM:
+    def opened(llm_config: LLMConfig, offline: str = "offline") -> JournaledLLM:
         if config.offline:  # rows must not claim a model that has not written them
-            llm_config = llm_config.model_copy(update={"model": "offline"})
+            llm_config = llm_config.model_copy(update={"model": offline})
         endpoint = _endpoint(config, llm_config, gate, windows, ledger, journal)
         return JournaledLLM(endpoint, llm_config, journal, ledger, config.seed)
 
-    return opened(config.evol_llm_config), opened(config.optim_llm_config)
+    weak = opened(config.weak_llm_config, OFFLINE_WEAK) if config.weak_llm_config else None
+    return opened(config.evol_llm_config), opened(config.optim_llm_config), weak
 
 
 def _endpoint(

@@ -1,14 +1,17 @@
 """`--compare`: several methods over the same rows, in one table."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
+from utils.files.row_store import RowStore
 from utils.outputs.result_files import Ran
 from utils.process.each import Each
 from utils.rows.records import stored_rows
-from utils.rows.summary import Summary
-from utils.run.run_folder import Folder
+from utils.rows.summary import Summary, Told
+from utils.run.context import RunContext, open_context
+from utils.run.run_folder import Folder, RunFolder
 from utils.text.measures.model import RunMeasures
 
 
@@ -27,6 +30,20 @@ class Compared(BaseModel):
         rows = ran.rows
         stored = (row for _, row in each("measuring: rows", stored_rows(rows), len(rows)))
         return Compared(method=method, summary=ran.summary, measures=measure_run(stored, each=each))
+
+
+async def compare_methods(
+    whole: RunContext, run: Callable[[RunContext, RowStore, Folder], Awaitable[Ran]], folder: RunFolder, scratch: Path
+) -> Told:
+    """Run every method of `--compare` over the same rows, one after the other, under one budget; return the table."""
+    compared = []
+    for number, of_one in enumerate(whole.config.runs(), start=1):
+        async with open_context(of_one, folder.journal, whole.ledger.remaining()) as ctx:
+            with RowStore(scratch / "compared.sqlite") as rows:
+                ran = await run(ctx, rows, folder.below(f"compare/{number}", of_one.result.suffix))
+                compared.append(Compared.of(of_one.method, ran, ctx.display.each))
+        whole.ledger.add(ctx.ledger)
+    return Told(write_comparison(folder, compared))
 
 
 def write_comparison(folder: Folder, runs: Sequence[Compared]) -> str:

@@ -3,6 +3,7 @@
     alpaca      {"instruction", "input", "output"}, and "system" where a seed has a system prompt
     messages    {"messages": [{"role", "content"}, ...]}
     sharegpt    {"conversations": [{"from", "value"}, ...]} of system, human and gpt
+    preference  {"prompt": [{"role", "content"}, ...], "chosen": [{...}], "rejected": [{...}]}
 
 What they are to TRL (https://huggingface.co/docs/trl/dataset_formats):
 
@@ -15,6 +16,9 @@ What they are to TRL (https://huggingface.co/docs/trl/dataset_formats):
 - sharegpt is what its `maybe_convert_to_chatml` turns into messages, though it leaves the names human and gpt to the
   chat template. The system prompt is the first turn: a column beside the turns would be lost there.
 
+- preference is its *conversational preference* type with explicit prompt: the response is chosen, each of the row's
+  answers with a worse grade rejected (`--answers`); a row whose answers are graded alike gives no pair.
+
 A row is the conversation that its answer was asked for with: the context of its seed (system prompt, earlier turns),
 the instruction, the response. So turns of user and assistant alternate, after at most one of the system, as
 LLaMA-Factory, axolotl and chat templates want it. Alpaca has no place for earlier turns.
@@ -26,13 +30,13 @@ What the model thought before it answered (`--reasoning`):
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from utils.files.writing import Columns, write_rows
-from utils.schema import Message
+from utils.schema import GRADES, Message
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +76,12 @@ def export_path(result: Path, shape: str) -> Path:
 def export_rows(path: Path, shape: str, records: Callable[[], Iterable[Row]], thoughts: Thoughts | None = None) -> int:
     """Write native records in another shape, row by row, as `.json`, `.jsonl` or `.parquet`; return how many.
 
-    `shape` is one of SHAPES. `thoughts` None means `field` for messages, `drop` for the others. Each call of `records`
-    gives all records from the first on. Raises DataError where the file cannot be written; a former one is then intact.
+    `shape` is one of SHAPES, or preference. `thoughts` None means `field` for messages, `drop` for the others. Each
+    call of `records` gives all records from the first on. Raises DataError where the file cannot be written; a former
+    one is then intact.
     """
+    if shape == "preference":
+        return write_rows(path, (pair for record in records() for pair in _pairs(record, thoughts)), PREFERENCE)
     make, columns = SHAPES[shape]
     thoughts = thoughts or ("field" if shape == "messages" else "drop")
 
@@ -95,6 +102,17 @@ def _conversation(record: Row, thoughts: Thoughts) -> Conversation:
     if reasoning and thoughts == "think":
         response = f"<think>\n{reasoning}\n</think>\n\n{response}"
     return Conversation(record["instruction"], response, context, reasoning if thoughts == "field" else "")
+
+
+def _pairs(record: Row, thoughts: Thoughts | None) -> Iterator[Row]:
+    """Yield a pair of the response and each answer with a worse grade; answers without a grade make no pair."""
+    chosen = _conversation(record, thoughts or "drop").turns
+    for answer in record["answers"]:
+        worse = {**record, "response": answer["text"], "reasoning": answer["reasoning"]}
+        if record["grade"] in GRADES and answer["grade"] in GRADES[GRADES.index(record["grade"]) + 1 :]:
+            rejected = _conversation(worse, thoughts or "drop").turns
+            turns = {"prompt": chosen[:-1], "chosen": chosen[-1:], "rejected": rejected[-1:]}
+            yield {name: [asdict(turn) for turn in of_name] for name, of_name in turns.items()}
 
 
 def _alpaca(row: Conversation) -> Row:
@@ -136,6 +154,7 @@ def _alpaca_columns(rows: Iterable[Conversation]) -> Columns:
     return {**columns, "system": str} if has_system else columns
 
 
+PREFERENCE: Columns = {name: [{"role": str, "content": str}] for name in ("prompt", "chosen", "rejected")}
 MESSAGES_WITH_REASONING: Columns = {"messages": [{"role": str, "content": str, "reasoning_content": str}]}
 SHAPES: dict[str, tuple[Callable[[Conversation], Row], Columns]] = {
     "alpaca": (_alpaca, {"instruction": str, "input": str, "output": str}),

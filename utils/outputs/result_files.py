@@ -9,11 +9,19 @@ from utils.files.storage import store_of
 from utils.files.writing import Columns, write_parts, write_rows
 from utils.rows.counts import RowCounts
 from utils.rows.held_out import HELD_OUT, held_out_path
-from utils.rows.records import EVOLVED, REJECTED, evolved_records, method_record, rejected_records, result_records
+from utils.rows.records import (
+    ANSWERS,
+    EVOLVED,
+    REJECTED,
+    evolved_records,
+    method_record,
+    rejected_records,
+    result_records,
+)
 from utils.rows.summary import Summary, summarize
 from utils.run.context import RunContext
 from utils.run.run_folder import Folder
-from utils.schema import Learned, RowOutcome
+from utils.schema import Learned, RowOutcome, SeedGrades
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +47,16 @@ def write_methods(folder: Folder, learned: Learned, complexity: Callable[[Sequen
         folder.write("best_method.txt", best.text + "\n")
 
 
-def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned) -> Ran:
+def write_result(
+    ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned, grades: SeedGrades | None
+) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
     With `--hold-out` the rows held out get a file of their own. `of_seeds` are the columns that only some seed sets
-    need. Raises DataError where a file cannot be written.
+    need, `grades` those of answers to seeds, if there is a weak LLM. Raises DataError where a file cannot be written.
     """
-    config, counts, columns, each = ctx.config, RowCounts.of(rows), EVOLVED | of_seeds, ctx.display.each
+    config, counts, each = ctx.config, RowCounts.of(rows, learned.seen), ctx.display.each
+    columns = EVOLVED | of_seeds | (ANSWERS if config.answers > 1 else {})
     kept, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
     lost = each("writing: rejects", rejected_records(rows), counts.total - kept - held_out)
@@ -61,6 +72,6 @@ def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Colu
             write_parts(store_of(config.on_store(path)), records, columns)
         else:
             write_rows(path, records, columns)
-    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started)
+    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started, config, grades)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(rows, columns, learned, summary)

@@ -32,4 +32,4 @@ def hold_out(rows: RowStore, ids: frozenset[int], config: RunConfig) -> None:
         for generation in range(1, max(1, config.generations) + 1):
             key = config.row_key(row_id, generation)
             if (row := rows.find(key)) and row[0] == "evolved":
-                rows.put(key, [HELD_OUT, row[1]])
+                rows.put(key, [HELD_OUT, *row[1:]])

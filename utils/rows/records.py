@@ -1,6 +1,6 @@
 """What becomes of a row, as the result and the rejects hold it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -8,14 +8,16 @@ from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns, dumps
 from utils.rows.held_out import HELD_OUT
-from utils.schema import Candidate, EvolvedRow, Reject, RowOutcome, SeedInstruction, SetAside
+from utils.schema import Answer, Candidate, EvolvedRow, FirstAttempt, Reject, RowOutcome, SeedInstruction, SetAside
 
-EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ("context", "extra")} | {
+ONLY_SOMETIMES = ("context", "extra", "answers")  # columns of the result that only some runs need
+EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ONLY_SOMETIMES} | {
     **{"id": int, "generation": int, "labels": [str]},
     "stages": [{"instruction": str, "method_id": str}],
 }
 
 CONTEXT: Columns = {"context": [{"role": str, "content": str}]}  # of a result whose seeds have any
+ANSWERS: Columns = {"answers": [{"text": str, "grade": str, "reasoning": str}]}  # of a result with --answers
 
 REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
     **dict.fromkeys(("id", "generation", "attempts"), int),
@@ -26,11 +28,12 @@ class StoredRow(NamedTuple):
     """A row as it lies in a row store until all rows are there: what became of it, and its record in a file.
 
     `outcome` is `evolved`, `held_out`, `eliminated`, `unavailable` or `set_aside`; the record of one that is held out
-    is that of an evolved one.
+    is that of an evolved one. `first` is None for a row set aside.
     """
 
     outcome: str
     record: dict[str, Any]
+    first: FirstAttempt | None = None
 
     @staticmethod
     def rejected(reject: Reject) -> "StoredRow":
@@ -44,8 +47,8 @@ KeyedRows = list[tuple[int, StoredRow]]  # by `RunConfig.row_key`
 def stored_row(outcome: RowOutcome, model: str) -> StoredRow:
     """Return the stored row of an outcome: a result record or a reject; `model` evolved the row and answered it."""
     if outcome.verdict.passed:
-        return StoredRow("evolved", asdict(evolved_row(outcome, model)))
-    return StoredRow.rejected(reject(outcome))
+        return StoredRow("evolved", asdict(evolved_row(outcome, model)), outcome.first)
+    return StoredRow.rejected(reject(outcome))._replace(first=outcome.first)
 
 
 def keyed_rows(outcomes: Iterable[RowOutcome], config: RunConfig, model: str) -> KeyedRows:
@@ -63,10 +66,15 @@ def set_aside_row(row: SetAside) -> StoredRow:
     return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0))
 
 
-def near_duplicate_row(record: dict[str, Any]) -> StoredRow:
-    """Return the stored row of an evolved row, given by its record, that nearly repeats another row's instruction."""
+def dropped_row(row: StoredRow, reason: str, note: str | None = None) -> StoredRow:
+    """Return the stored row of an evolved row that is eliminated in the end, for its instruction's likeness to others.
+
+    Its first attempt stays what it was.
+    """
+    record = row.record
     texts = (record["seed_instruction"], record["instruction"], record["response"], None)
-    return StoredRow.rejected(Reject(record["id"], *texts, "near_copy", "eliminated", record["generation"], 1))
+    reject = Reject(record["id"], *texts, reason, "eliminated", record["generation"], 1, note)
+    return StoredRow.rejected(reject)._replace(first=row.first)
 
 
 def crashed_row(seed: SeedInstruction, attempts: int) -> StoredRow:
@@ -76,7 +84,12 @@ def crashed_row(seed: SeedInstruction, attempts: int) -> StoredRow:
 
 def stored_rows(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
     """Yield all rows of a store with their keys, in the order of keys."""
-    return ((key, StoredRow(*value)) for key, value in rows.items())
+    return ((key, _stored(*value)) for key, value in rows.items())
+
+
+def _stored(outcome: str, record: dict[str, Any], first: Sequence[Any] | None) -> StoredRow:
+    """Make a stored row of what came back from the store, where a tuple is a list."""
+    return StoredRow(outcome, record, FirstAttempt(*first) if first else None)
 
 
 def evolved_records(rows: RowStore, outcome: str = "evolved") -> Iterator[dict[str, Any]]:
@@ -126,18 +139,31 @@ def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
         stages=list(trajectory.stages),
         labels=_labels(outcome),
         reasoning=outcome.answer.reasoning if outcome.answer else None,
+        grade=_grade(outcome.answer),
         context=list(seed.context),
         extra=seed.extra,
+        answers=[
+            {"text": answer.text, "grade": _grade(answer), "reasoning": answer.reasoning}
+            for answer in (outcome.answers.samples if outcome.answers else ())
+        ],
     )
 
 
 def _labels(outcome: RowOutcome) -> list[str]:
-    """Return the judge's labels: `ok` if it found none, `unscored` if it could not judge; empty if it was not asked."""
-    if outcome.finding is None:
-        return []
-    if outcome.finding.labels is None:
-        return ["unscored"]
-    return list(outcome.finding.labels) or ["ok"]
+    """Return the judge's labels and the marks of the examiner, `easy` and `unstable`; `ok` where there are none.
+
+    `unscored` stands for labels that the judge could not give; none at all where it was not asked.
+    """
+    finding, answers = outcome.finding, outcome.answers
+    marks = [mark for mark in ("easy", "unstable") if answers and getattr(answers, mark)]
+    if finding is None:
+        return marks
+    return [*(("unscored",) if finding.labels is None else finding.labels), *marks] or ["ok"]
+
+
+def _grade(answer: Answer | None) -> str | None:
+    """Return the examiner's grade, `unscored` if it could not give one; None where it was not asked."""
+    return (answer.grade.value or "unscored") if answer and answer.grade else None
 
 
 def reject(outcome: RowOutcome) -> Reject:
@@ -153,6 +179,7 @@ def reject(outcome: RowOutcome) -> Reject:
         outcome="eliminated" if outcome.verdict.failed else "unavailable",
         generation=generation_of(outcome),
         attempts=outcome.attempts,
+        note=outcome.note or None,
     )
 
 

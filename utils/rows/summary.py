@@ -5,19 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from utils.config import RunConfig
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import RowCounts
+from utils.rows.figures import DifficultySummary, Documented, UnseenSummary, difficulty_summary, unseen_summary
 from utils.rows.held_out import HELD_OUT, held_out_path
-from utils.schema import Candidate, CandidateScore, Learned
-
-
-class Documented(BaseModel):
-    """The text under a field is its description, here and in `utils/rows/summary.schema.json`."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
+from utils.schema import Candidate, CandidateScore, Learned, SeedGrades
 
 
 class CallKindSummary(Documented):
@@ -50,6 +45,8 @@ class MethodSummary(Documented):
     """Failed rows that rules found."""
     by_judge: int
     """Failed rows that only the judge saw."""
+    by_examiner: int = 0
+    """Failed rows that only the examiner of answers saw."""
     judged: int
     """Rows judged; fewer than --dev-size for a candidate that could no longer win."""
     unscored: int
@@ -92,12 +89,20 @@ class Summary(Documented):
     """Rows that no answer came for; the same command asks for them again."""
     retention: float
     """(evolved + held_out) / rows_in."""
+    unseen: UnseenSummary | None = None
+    """The failure rate on rows that learning never saw; null where they were not judged as those of learning."""
+    labels: dict[str, int] = Field(default_factory=dict)
+    """Labels and marks of the evolved rows; a row may have several."""
+    grades: dict[str, int] = Field(default_factory=dict)
+    """Grades of the answers of evolved rows."""
+    difficulty: DifficultySummary | None = None
+    """What a weak LLM answers rightly; null without --weak-llm-config."""
     used_methods: list[str]
     """Ids of the methods that the final run drew from, best first."""
     methods: list[MethodSummary]
     """Every method measured in learning, in order; empty where nothing was learned."""
     stages: dict[str, CallKindSummary]
-    answered_by: list[AnsweredBySummary] = []
+    answered_by: list[AnsweredBySummary] = Field(default_factory=list)
     """Empty where no reply said which model it is from."""
     calls: int
     journaled: int
@@ -120,8 +125,18 @@ class Summary(Documented):
         return self.rows_in == self.evolved + self.held_out + lost
 
 
-def summarize(counts: RowCounts, learned: Learned, ledger: Ledger, seconds: float) -> Summary:
-    """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time."""
+def summarize(
+    counts: RowCounts,
+    learned: Learned,
+    ledger: Ledger,
+    seconds: float,
+    config: RunConfig,
+    of_seeds: SeedGrades | None = None,
+) -> Summary:
+    """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time.
+
+    `of_seeds` are the grades of the answers to a sample of the seeds, if there is a weak LLM.
+    """
     evolved, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
     total, usage = counts.total, ledger.usage
     return Summary(
@@ -132,6 +147,10 @@ def summarize(counts: RowCounts, learned: Learned, ledger: Ledger, seconds: floa
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
         retention=(evolved + held_out) / total,
+        unseen=unseen_summary(counts) if config.judges_alike and config.generations else None,
+        labels=dict(counts.labels.most_common()),
+        grades=dict(counts.grades.most_common()),
+        difficulty=of_seeds and difficulty_summary(counts, of_seeds),
         used_methods=[method.id for method in learned.methods],
         methods=[_method(candidate) for candidate in learned.history],
         stages={name: _stage(use) for name, use in sorted(ledger.kinds.items())},
@@ -153,8 +172,9 @@ def _method(candidate: Candidate) -> MethodSummary:
         method_id=score.method.id,
         failure_rate=score.failure_rate,
         interval=score.interval,
-        by_rules=score.failed - score.by_judge,
+        by_rules=score.by_rules,
         by_judge=score.by_judge,
+        by_examiner=score.by_examiner,
         judged=score.judged,
         unscored=score.unscored,
         selected=candidate.selected,
@@ -181,11 +201,12 @@ def _stage(use: CallUse) -> CallKindSummary:
 
 
 def rate_text(score: CandidateScore) -> str:
-    """Return a failure rate with its interval and origin as text: `12.0% [5.6%, 23.8%]: rules 1, judge 5 of 50`."""
+    """Return a failure rate with its interval and origin as text: `8.0% [3.2%, 18.8%]: rules 1, judge 3 of 50`."""
     if score.failure_rate is None:
         return f"not measured ({score.unscored} rows unscored)"
     low, high = score.interval
-    parts = f"rules {score.failed - score.by_judge}, judge {score.by_judge} of {score.judged}"
+    examiner = f", examiner {score.by_examiner}" if score.by_examiner else ""
+    parts = f"rules {score.by_rules}, judge {score.by_judge}{examiner} of {score.judged}"
     unscored = f", {score.unscored} unscored" if score.unscored else ""
     return f"{score.failure_rate:.1%} [{low:.1%}, {high:.1%}]: {parts}{unscored}"
 
@@ -205,17 +226,23 @@ def told(summary: Summary, history: Sequence[Candidate], config: RunConfig, form
 
 def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -> str:
     """Return the summary as lines of text for stdout."""
+    saw = "rows that learning never saw" if config.learns else "rows, first attempts"
+    held_out = f"held out      {summary.held_out} -> {config.on_store(held_out_path(config.result))}"
     lines = [
+        *([f"failure rate  {summary.unseen} {saw}"] if summary.unseen else []),
         f"rows in       {summary.rows_in}",
         f"evolved       {summary.evolved} ({summary.result_share:.1%}) -> {config.save_path}",
+        *([held_out] if config.hold_out else []),
         f"eliminated    {_by_reason(summary.eliminated)}",
         f"set aside     {_by_reason(summary.set_aside)}",
     ]
-    if config.hold_out:
-        lines.insert(2, f"held out      {summary.held_out} -> {config.on_store(held_out_path(config.result))}")
     if summary.unavailable:
         lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
-    lines += [f"failure rate  {text}" for text in _rates(history)]
+    if summary.grades:
+        lines.append(f"answers       {', '.join(f'{name} {n}' for name, n in summary.grades.items())}")
+    if summary.difficulty:
+        lines.append(f"difficulty    {summary.difficulty}")
+    lines += [f"on dev rows   {text}" for text in _rates(history)]
     lines += [
         f"calls         {summary.calls:,} made, {summary.journaled:,} from the journal, {summary.retries:,} retries",
         f"tokens        {summary.input_tokens:,} in, {summary.output_tokens:,} out",

@@ -1,4 +1,4 @@
-"""What every part of a run is given: the two LLMs, the configuration, the account, the display."""
+"""What every part of a run is given: the LLMs, the configuration, the account, the display."""
 
 import asyncio
 import time
@@ -15,10 +15,11 @@ from utils.run.display import Display
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The evol LLM and the optimizer LLM, opened, with what they were opened for."""
+    """The evol LLM, the optimizer LLM and the weak LLM (or None), opened, with what they were opened for."""
 
     evol: JournaledLLM
     optim: JournaledLLM
+    weak: JournaledLLM | None
     config: RunConfig
     ledger: Ledger
     display: Display
@@ -27,12 +28,15 @@ class RunContext:
     @staticmethod
     def of(config: RunConfig, journal: Recorder, ledger: Ledger, quiet: bool) -> "RunContext":
         """Open the LLMs of `config`; the caller drains or closes them in the end."""
-        evol, optim = open_llms(config, journal, ledger)
-        return RunContext(evol, optim, config, ledger, Display(ledger, quiet))
+        return RunContext(*open_llms(config, journal, ledger), config, ledger, Display(ledger, quiet))
+
+    @property
+    def llms(self) -> tuple[JournaledLLM, ...]:
+        return (self.evol, self.optim, *([self.weak] if self.weak else []))
 
     async def drain(self) -> None:
         """Wait for the calls under way; none is begun any more."""
-        await asyncio.gather(self.evol.drain(), self.optim.drain())
+        await asyncio.gather(*(llm.drain() for llm in self.llms))
 
 
 @asynccontextmanager
@@ -45,4 +49,4 @@ async def open_context(config: RunConfig, journal: Recorder, ledger: Ledger) -> 
         await ctx.drain()
         raise
     finally:
-        await close_llms(ctx.evol, ctx.optim)
+        await close_llms(*ctx.llms)

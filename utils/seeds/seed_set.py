@@ -18,7 +18,7 @@ from utils.config import RunConfig
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns
-from utils.rows.held_out import draw_held_out
+from utils.rows.held_out import draw_held_out, hold_out
 from utils.rows.records import CONTEXT
 from utils.schema import Message, SeedInstruction, Seeds, SetAside
 from utils.seeds.kept import KeptColumns
@@ -98,6 +98,10 @@ class SeedSet:
     def held_out(self, config: RunConfig) -> frozenset[int]:
         """Return the ids of the seeds that `--hold-out` keeps out of learning and of the result."""
         return draw_held_out(self.ids, config.hold_out, config.seed)
+
+    def hold_out(self, rows: RowStore, config: RunConfig) -> None:
+        """Mark the evolved rows of the seeds that are held out as such."""
+        hold_out(rows, self.held_out(config), config)
 
     def split(self, config: RunConfig) -> tuple[list[int], list[int]]:
         """Draw train and dev ids as `split_seeds`, of the seeds that are not held out."""

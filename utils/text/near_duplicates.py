@@ -21,7 +21,7 @@ from rapidfuzz.process import cdist
 
 from utils.files.row_store import RowStore
 from utils.process.each import Each, in_silence
-from utils.rows.records import near_duplicate_row, stored_rows
+from utils.rows.records import dropped_row, stored_rows
 from utils.schema import Message, Seeds
 
 # Scripts written without spaces (Han, kana, Thai, Lao, Burmese, Khmer), and Hangul, whose words carry endings.
@@ -103,11 +103,11 @@ def eliminate_near_duplicates(rows: RowStore, seeds: Seeds, max_overlap: float, 
     near = NearDuplicatesInContext(max_overlap)
     for seed in each("near-duplicates: seeds", seeds, len(seeds)):
         near.of(seed.context).add(seed.id, seed.text)
-    for key, (outcome, record) in each("near-duplicates", stored_rows(rows), len(rows)):
-        if outcome == "evolved" and record["generation"]:
-            context = [Message(**turn) for turn in record["context"]]
-            if near.of(context).check(record["id"], record["instruction"]):
-                rows.put(key, near_duplicate_row(record))
+    for key, row in each("near-duplicates", stored_rows(rows), len(rows)):
+        if row.outcome == "evolved" and row.record["generation"]:
+            context = [Message(**turn) for turn in row.record["context"]]
+            if near.of(context).check(row.record["id"], row.record["instruction"]):
+                rows.put(key, dropped_row(row, "near_copy"))
 
 
 class NearDuplicatesInContext:

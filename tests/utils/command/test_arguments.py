@@ -290,8 +290,8 @@ def test_each_worker_has_its_share():
 
 
 def test_no_honest_work_is_taken_for_silence():
-    assert parse("--offline").longest_silence == 6 * 600 + 60 * 10
-    assert parse("--offline", "--optim-llm-config", "timeout=1000", "outage_minutes=60").longest_silence == 9600
+    assert parse("--offline").longest_silence == 8 * 600 + 60 * 10
+    assert parse("--offline", "--optim-llm-config", "timeout=1000", "outage_minutes=60").longest_silence == 11600
     brief = ("timeout=1", "outage_minutes=0.1")
     assert parse("--offline", "--evol-llm-config", *brief, "--optim-llm-config", *brief).longest_silence == 600
 

@@ -9,8 +9,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from analyzer.examine import CASES_PER_CALL
 from evolver import methods_at_hand
 from generator import GROUP_SIZE
+from generator.answering import SAMPLE
 from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL
 from tests.builders import seed, seeds
 from tests.command import SEEDS, SMALL, run_here
@@ -19,7 +21,7 @@ from utils.command.plan import PerCall, PlannedCalls, Planner, cost_of, explored
 from utils.config import RunConfig
 from utils.llm.journal import CallHistory
 
-PER_CALL = PerCall(GROUP_SIZE, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL)
+PER_CALL = PerCall(GROUP_SIZE, CASES_PER_CALL, SUBTASKS_PER_CALL, INSTRUCTIONS_PER_CALL, SAMPLE)
 GOLDEN = ("--data-path", str(SEEDS))
 EXPLORE = ("--explore", "gardens", "--explore-depth", "2", "--explore-breadth", "5,2", "--explore-samples", "3")
 # name -> the flags of a run, offline; SMALL learns for one step from 4 rows, with 2 candidates on 6
@@ -31,6 +33,7 @@ RUNS = {
     "one row per seed": (*GOLDEN, "--method", "evol-instruct", "--generations", "2", "--no-keep-generations"),
     "seeds as they are": (*GOLDEN, "--max-steps", "0", "--generations", "0", "--tag"),
     "explored": (*EXPLORE, "--max-steps", "0"),
+    "weak and several": (*GOLDEN, "--weak-llm-config", "model=small", "--answers", "2", "--attempts", "3"),
     "compared": (*GOLDEN, "--compare", "auto,evol-instruct", "--max-steps", "0", "--generations", "2"),
 }
 
@@ -136,8 +139,32 @@ def test_the_lines_of_the_final_run():
 def test_seeds_as_they_are_ask_for_the_answers_that_are_missing():
     config = config_of("--generations", "0", "--max-steps", "0", "--attempts", "3")
     starts = [*seeds(7), seed("Name a lake.", 7, "Lake Baikal.")]
-    (line,) = Planner(config, seed_size(starts), methods_at_hand(config.method), PER_CALL, {}).lines()
-    assert (line.kind, line.least, line.most) == ("respond", 7, 21)
+    lines = Planner(config, seed_size(starts), methods_at_hand(config.method), PER_CALL, {}).lines()
+    assert [(line.kind, line.least, line.most) for line in lines] == [("respond", 7, 21), ("examine", 2, 18)]
+
+
+def test_the_examiner_sees_five_cases_a_call_group_by_group():
+    lines = lines_of("--dev-size", "16", "--max-steps", "1", "--candidate-size", "2")
+    assert lines["final: examine"] == (5, 3 * 5 * 2)
+    assert lines["validate: examine"] == (4 + 2 + 4, 3 * 3 * 4)
+    assert "final: examine" not in lines_of("--examine", "dev")
+    assert "validate: examine" in lines_of("--examine", "dev")
+    assert not {title for title in lines_of("--examine", "off") if "examine" in title}
+
+
+def test_the_weak_llm_answers_rewrites_and_a_sample_of_seeds():
+    lines = lines_of("--weak-llm-config", "model=small", "--max-steps", "1", rows=70)
+    assert lines["weak: answer"] == (70, 140)
+    assert lines["weak: seeds"] == lines["seeds: answer"] == (50, 50)
+    assert lines["seeds: examine"] == (10, 30)
+    assert lines["weak: validate"] == lines["validate: answer"]
+    assert not {title for title in lines_of() if "weak" in title or "seeds" in title}
+
+
+def test_several_answers_are_as_many_calls_and_no_more_exams():
+    one, three = lines_of(), lines_of("--answers", "3")
+    assert three["final: answer"] == tuple(3 * calls for calls in one["final: answer"])
+    assert three["final: examine"] == one["final: examine"]
 
 
 def test_tagging_asks_for_ten_instructions_at_a_time():
@@ -200,7 +227,8 @@ def test_what_the_journal_knows_takes_the_place_of_assumptions():
 def test_max_tokens_bounds_what_is_assumed():
     config = config_of("--max-steps", "0", "--evol-llm-config", "max_tokens=100")
     lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config.method), PER_CALL, {}).lines()
-    assert {line.kind: line.output_tokens for line in lines} == {"evolve": 100, "judge": 250, "respond": 100}
+    tokens = {line.kind: line.output_tokens for line in lines}
+    assert tokens == {"evolve": 100, "judge": 400, "respond": 100, "examine": 400}
 
 
 def test_each_llm_has_its_own_price():

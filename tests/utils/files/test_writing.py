@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.builders import HOSTILE, evolved, score, seed
+from tests.builders import HOSTILE, answered, evolved, score, seed
 from utils.errors import DataError
 from utils.files import writing
 from utils.files.storage import LocalFolder
@@ -24,7 +24,6 @@ from utils.rows.records import (
 from utils.schema import (
     PASSED,
     UNJUDGED,
-    Answer,
     Candidate,
     Finding,
     Method,
@@ -38,7 +37,9 @@ from utils.schema import (
 
 
 def outcome(trajectory: Trajectory, verdict=PASSED, finding=None, answer: str | None = "an answer") -> RowOutcome:
-    return RowOutcome(trajectory, verdict, finding, None if answer is None else Answer(trajectory, answer), attempts=2)
+    return RowOutcome(
+        trajectory, verdict, finding, None if answer is None else answered(trajectory, answer), attempts=2
+    )
 
 
 TEXTS = [*HOSTILE.values(), "", "\x00\x1f\u2028", "👩‍👩‍👧‍👦 é ﬁ"]

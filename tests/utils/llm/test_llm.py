@@ -520,7 +520,7 @@ def both(url: str, **config: Any) -> RunConfig:
 
 def test_requests_in_flight_never_exceed_the_number_given_over_both_llms():
     async def asking(url: str) -> None:
-        llms = open_llms(both(url, batch_size=3), Journal(None), Ledger())
+        llms = open_llms(both(url, batch_size=3), Journal(None), Ledger())[:2]
         prompts = [(Message("user", f"prompt {number}"),) for number in range(30)]
         await asyncio.gather(*(llm.complete("evolve", prompt) for prompt in prompts for llm in llms))
         await close_llms(*llms)
@@ -543,11 +543,11 @@ def test_throttling_narrows_the_window_and_success_widens_it():
 
 
 def test_llms_at_one_server_share_its_window_unless_their_rates_differ():
-    one, other = open_llms(both("http://127.0.0.1:9/v1"), Journal(None), Ledger())
+    one, other, _ = open_llms(both("http://127.0.0.1:9/v1"), Journal(None), Ledger())
     assert window_of(one) is window_of(other)
     llm = {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "TEST_KEY"}
     config = RunConfig(data_path="x", evol_llm_config=llm, optim_llm_config=llm | {"rpm": 60})
-    one, other = open_llms(config, Journal(None), Ledger())
+    one, other, _ = open_llms(config, Journal(None), Ledger())
     assert window_of(one) is not window_of(other)
     assert window_of(other)._requests is not None
 

@@ -245,7 +245,7 @@ def test_the_table_of_failures_adds_up() -> None:
     def total(method: str) -> float:
         return 1 - prod(1 - rate(failure, method) for failure in FAILURES)
 
-    assert 0.35 <= total(INITIAL) <= 0.45
+    assert 0.4 <= total(INITIAL) <= 0.5
     assert 0.02 <= total(GUARDED) <= 0.04
 
 
@@ -262,7 +262,7 @@ def test_every_kind_of_failure_is_made_and_found() -> None:
 
 
 def test_what_rules_are_to_find_they_find() -> None:
-    judged = {"stagnant", "unsolvable", "lost", "leaked"}
+    judged = {"stagnant", "unsolvable", "lost", "leaked", "contrived"}
     for seed in SEEDS:
         text = evolve(seed, "Add a demand.")
         kinds = set(faults(seed, text)) - judged if text else set()
@@ -307,7 +307,7 @@ def test_judge_agrees_with_what_was_done_and_finds_each_label() -> None:
             agreed += bool(found) == bool(faults(*group[case_id]))
             labels.update(found or ("ok",))
     assert agreed >= 0.93 * len(pairs)
-    assert set(labels) == {"ok", "stagnant", "unsolvable", "lost", "leaked"}
+    assert set(labels) == {"ok", "stagnant", "unsolvable", "lost", "leaked", "contrived"}
 
 
 def test_a_verdict_does_not_depend_on_the_company_and_numbers_may_have_gaps() -> None:

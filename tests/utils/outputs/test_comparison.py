@@ -6,14 +6,15 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter
 
-from tests.builders import evolved, seeds
+from tests.builders import answered, evolved, seeds
+from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
 from utils.outputs.comparison import COLUMNS, Compared, comparison_json, comparison_text
 from utils.rows.counts import RowCounts
 from utils.rows.records import stored_row, stored_rows
 from utils.rows.summary import summarize
-from utils.schema import PASSED, Answer, Learned, RowOutcome, Usage, Verdict, failed
+from utils.schema import PASSED, Learned, RowOutcome, Usage, Verdict, failed
 from utils.text.measures.run import measure_run
 
 PLACES = {name: place for place, name in enumerate(COLUMNS)}
@@ -27,9 +28,9 @@ def compared(folder, method: str, verdicts: list[Verdict], *added: str, cost: st
         for start, verdict in zip(seeds(len(verdicts)), verdicts, strict=True):
             texts = (" ".join((start.text, *added[:rounds])) for rounds in range(1, len(added) + 1))
             trajectory = evolved(start, *texts)
-            rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
+            rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, None, answered(trajectory)), "m"))
         measures = measure_run(row for _, row in stored_rows(rows))
-        summary = summarize(RowCounts.of(rows), Learned([], []), ledger, 1.0)
+        summary = summarize(RowCounts.of(rows), Learned([], []), ledger, 1.0, parse_arguments(["--offline"]))
         return Compared(method=method, summary=summary, measures=measures)
 
 

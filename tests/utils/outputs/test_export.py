@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from tests.builders import HOSTILE, evolved, seed
+from tests.builders import HOSTILE, answered, evolved, seed
 from utils.errors import DataError
 from utils.outputs.export import SHAPES, export_path, export_rows
 from utils.rows.records import stored_row
-from utils.schema import PASSED, Answer, Message, RowOutcome, SeedInstruction
+from utils.schema import PASSED, Message, RowOutcome, SeedInstruction
 
 SUFFIXES = (".json", ".jsonl", ".parquet")
 TEXTS = [*HOSTILE.values(), "\x00\x1f\u2028", "👩‍👩‍👧‍👦 é ﬁ"]
@@ -20,7 +20,7 @@ CHAT = SeedInstruction(3, "More?", "No.", CONTEXT)
 
 def record(start: SeedInstruction, text: str, answer: str = "an answer") -> dict:
     trajectory = evolved(start, text)
-    return stored_row(RowOutcome(trajectory, PASSED, answer=Answer(trajectory, answer)), "a-model")[1]
+    return stored_row(RowOutcome(trajectory, PASSED, answers=answered(trajectory, answer)), "a-model")[1]
 
 
 PLAIN = [record(seed(text, id), text + "!", text[::-1] + "?") for id, text in enumerate(TEXTS)]

@@ -29,7 +29,7 @@ ROWS = [
         **{"id": id, "instruction": text, "response": text + "!", "seed_instruction": "s", "seed_response": None},
         **{"generation": 1, "method_id": "m", "model": "a", "labels": ["ok"]},
         "stages": [{"instruction": text, "method_id": "m"}],
-        "reasoning": None,
+        **{"reasoning": None, "grade": None},
     }
     for id, text in enumerate(TEXTS)
 ]

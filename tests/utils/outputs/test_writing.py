@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import evolved, method, seeds
+from tests.builders import answered, evolved, method, seeds
 from tests.hub_stub import HubStub
 from utils.command.arguments import parse_arguments
 from utils.config import RunConfig
@@ -21,7 +21,7 @@ from utils.rows.counts import RowCounts
 from utils.rows.records import EVOLVED, evolved_records, stored_row
 from utils.rows.summary import summarize
 from utils.run.run_folder import RunFolder
-from utils.schema import PASSED, Answer, Learned, RowOutcome, failed
+from utils.schema import PASSED, Learned, RowOutcome, failed
 from utils.seeds import SeedSource, load_seeds
 
 
@@ -40,10 +40,10 @@ def written(folder: Path, *flags: str) -> set[str]:
     ):
         for start, verdict in zip(loaded, (PASSED, failed("lost"), PASSED), strict=True):
             trajectory = evolved(start, f"{start.text} Say why.")
-            rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, answer=Answer(trajectory, "a")), "m"))
+            rows.put(start.id, stored_row(RowOutcome(trajectory, verdict, answers=answered(trajectory)), "m"))
         write_rows(run_folder.result, evolved_records(rows), EVOLVED)
         learned = Learned([method()])
-        summary = summarize(RowCounts.of(rows), learned, Ledger(), 1.0)
+        summary = summarize(RowCounts.of(rows), learned, Ledger(), 1.0, config)
         run_folder.write("summary.json", summary.model_dump_json())
         asyncio.run(write_outputs(config, run_folder, Ran(rows, EVOLVED, learned, summary)))
     return {*os.listdir(folder), *os.listdir(folder / "x.run")}

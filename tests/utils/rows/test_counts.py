@@ -2,18 +2,18 @@
 
 from random import Random
 
-from tests.builders import evolved, seed
+from tests.builders import answered, evolved, seed
 from utils.files.row_store import RowStore
 from utils.rows.counts import RowCounts
 from utils.rows.records import StoredRow, evolved_records, rejected_records, set_aside_row, stored_row
-from utils.schema import PASSED, Answer, RowOutcome, SetAside, failed, unscored
+from utils.schema import PASSED, RowOutcome, SetAside, failed, unscored
 
 VERDICTS = (PASSED, failed("lost"), failed("near_copy"), unscored("unavailable"))
 
 
 def record(row_id: int, verdict, rounds: int) -> StoredRow:
     trajectory = evolved(seed(id=row_id), *(f"x{number}" for number in range(rounds)))
-    return stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m")
+    return stored_row(RowOutcome(trajectory, verdict, None, answered(trajectory)), "m")
 
 
 def records(count: int) -> list[StoredRow]:

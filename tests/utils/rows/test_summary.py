@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import evolved, score, seed
+from tests.builders import answered, evolved, score, seed
 from utils.command.arguments import parse_arguments
 from utils.files.row_store import RowStore
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import RowCounts
 from utils.rows.records import set_aside_row, stored_row
 from utils.rows.summary import Summary, as_text, rate_text, summarize
-from utils.schema import PASSED, Answer, Candidate, Learned, Method, RowOutcome, SetAside, Usage, failed, unscored
+from utils.schema import PASSED, Candidate, Learned, Method, RowOutcome, SetAside, Usage, failed, unscored
 
+CONFIG = parse_arguments(["--offline"])
 VERDICTS = [PASSED] * 5 + [failed("lost"), failed("refusal"), failed("lost"), unscored("unavailable")]
 HISTORY = [
     Candidate(0, 0, score("initial", "ffjp"), selected=True),
@@ -33,9 +34,9 @@ def summary(tmp_path) -> Summary:
     with RowStore(tmp_path / "rows") as rows:
         for id, verdict in enumerate(VERDICTS):
             trajectory = evolved(seed(id=id), "x")
-            rows.put(id, stored_row(RowOutcome(trajectory, verdict, None, Answer(trajectory, "a")), "m"))
+            rows.put(id, stored_row(RowOutcome(trajectory, verdict, None, answered(trajectory)), "m"))
         rows.put(20, set_aside_row(SetAside(20, "", "empty")))
-        return summarize(RowCounts.of(rows), Learned([Method("better", "optimized")], HISTORY), ledger, 1.23456)
+        return summarize(RowCounts.of(rows), Learned([Method("better", "optimized")], HISTORY), ledger, 1.23456, CONFIG)
 
 
 def test_rows_are_counted_by_what_became_of_them(summary):
@@ -83,8 +84,8 @@ def test_what_a_person_reads(summary):
 
 def test_the_failure_rate_is_told_step_by_step_and_never_rises(summary):
     lines = as_text(summary, HISTORY, parse_arguments(["--offline"])).splitlines()
-    rates = [line for line in lines if line.startswith("failure rate")]
-    assert [line.split()[3:5] for line in rates] == [["0:", "75.0%"], ["1:", "25.0%"], ["2:", "25.0%"]]
+    rates = [line for line in lines if line.startswith("on dev rows")]
+    assert [line.split()[4:6] for line in rates] == [["0:", "75.0%"], ["1:", "25.0%"], ["2:", "25.0%"]]
     assert "rules 2, judge 1 of 4" in rates[0]
 
 

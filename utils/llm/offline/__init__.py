@@ -12,7 +12,7 @@ A further kind of call is a further line of `REPLIES`: a function from a request
 from collections.abc import Callable, Mapping
 
 from utils.errors import ConfigError
-from utils.llm.offline.examining import analyze, compare, equal, judge, on_each_case, optimize, tag
+from utils.llm.offline.examining import analyze, compare, equal, examine, judge, on_each_case, optimize, tag
 from utils.llm.offline.writing import evolve, explore, respond
 from utils.schema import Completion, Request, Usage
 
@@ -21,6 +21,7 @@ REPLIES: Mapping[str, Callable[[Request], str]] = {
     "respond": respond,
     "explore": explore,
     "judge": on_each_case(judge),
+    "examine": on_each_case(examine),
     "compare": on_each_case(compare),
     "equal": on_each_case(equal),
     "tag": on_each_case(tag),

@@ -1,4 +1,4 @@
-"""The calls that look at what was written: judge, compare, equal and tag, a case at a time, mostly rightly; analyze
+"""The calls that look at what was written: judge, examine, compare, equal, tag, case by case, mostly rightly; analyze
 names the most frequent failures, and optimize guards the method against some of them.
 """
 
@@ -15,6 +15,8 @@ from utils.schema import Request
 
 MISSED = 0.05  # share of faulty rewrites that pass
 SLIP = 0.01  # share of replies that forget a case
+WRONG, PARTLY = 0.02, 0.08  # shares of answers that are graded so
+SHORT = 120  # characters of an instruction that one paragraph answers
 TIE = 0.5  # share of equal pairs that are called a tie
 OVERLOOKED = 0.15  # share of failures that an analysis does not see for itself
 UNUSABLE = 0.03  # share of proposals that cannot be used
@@ -63,6 +65,19 @@ def judge(case: Case, draw: str) -> dict[str, object]:
     found = [] if missed else [BY_KIND[kind] for kind in _shown(case)]
     labels = list(dict.fromkeys(f.label for f in found)) or ["ok"]
     return {"labels": labels, "note": "; ".join(f.note for f in found)}
+
+
+def examine(case: Case, draw: str) -> dict[str, object]:
+    """Grade answers: one paragraph is enough for a short instruction alone; of the others, a few are found wanting."""
+    asked, grades = case.text("Instruction"), []
+    for name, answer in case.lines:
+        if name.startswith("Answer "):
+            chance = dice("examine", asked, answer).random()
+            meagre = "\n\n" not in answer.strip() and len(asked) > SHORT
+            grades.append("wrong" if meagre or chance < WRONG else "partly" if chance < WRONG + PARTLY else "right")
+    notes = {"wrong": "what was asked for is not there", "partly": "a reason does not support its claim"}
+    note = "; ".join(f"answer {n}: {notes[grade]}" for n, grade in enumerate(grades, 1) if grade in notes)
+    return {"note": note, "grades": grades}
 
 
 def compare(case: Case, draw: str) -> dict[str, object]:

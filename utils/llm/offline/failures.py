@@ -64,6 +64,12 @@ FAILURES = (
         "(힌트: 정답은 가장 먼저 떠오르는 바로 그것이다.)",
     ),
     Failure(
+        "contrived", "contrived", 0.06, ("piled up", "really ask", "억지"),
+        "nobody would ask this: a condition without purpose", "Ask only for what a person would really ask.",
+        "Assume that it is midnight in a leap year and that the reader wears gloves.",
+        "윤년의 자정에 장갑을 낀 채 읽는 사람을 전제로 작성~.",
+    ),
+    Failure(
         "unchanged", "stagnant", 0.03, ("unchanged", "really differs"),
         "nothing was added", "If the text is unchanged, carry out the plan again.",
     ),

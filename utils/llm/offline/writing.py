@@ -10,6 +10,7 @@ from random import Random
 from utils.llm.offline import phrases
 from utils.llm.offline.failures import FAILURES, Failure, rate
 from utils.llm.offline.reading import EvolvePrompt, dice, field, language, read_evolve, sentences, split, tongue, words
+from utils.llm_config import OFFLINE_WEAK
 from utils.schema import Request
 
 POOR = 0.012  # share of answers that are of no use
@@ -94,14 +95,18 @@ def _reply(added: list[str], result: str) -> str:
 
 
 def respond(request: Request) -> str:
-    """Return a short answer to the instruction, which is the whole last message; now and then one of no use."""
+    """Return a short answer to the instruction, which is the whole last message; now and then one of no use.
+
+    The weak model writes the first paragraph of it alone.
+    """
     instruction = request.messages[-1].content
     rng = dice("respond", request.draw, instruction)
     if rng.random() < POOR:
         return rng.choice(phrases.POOR_ANSWERS[tongue(instruction)])
     line = instruction.lstrip()[: 2 * QUOTED].partition("\n")[0].strip(" .?!")
     about = line if len(line) <= QUOTED else f"{line[:QUOTED].rpartition(' ')[0] or line[:QUOTED]} …"
-    return rng.choice(phrases.ANSWERS[tongue(instruction)]).format(about)
+    text = rng.choice(phrases.ANSWERS[tongue(instruction)]).format(about)
+    return text.partition("\n\n")[0] if request.model == OFFLINE_WEAK else text
 
 
 def explore(request: Request) -> str:

@@ -5,7 +5,7 @@ every pattern is either possessive or bounded, so all readers are linear in the 
 The parts: marks, thoughts, fences, headings, the rewrite, the method, JSON.
 """
 
-from utils.llm.replies.cases import read_comparison, read_equality, read_feedback, read_findings
+from utils.llm.replies.cases import read_comparison, read_equality, read_feedback, read_findings, read_grades
 from utils.llm.replies.method import read_method
 from utils.llm.replies.rewrite import read_rewrite
 from utils.llm.replies.thoughts import split_thoughts
@@ -15,6 +15,7 @@ __all__ = [
     "read_equality",
     "read_feedback",
     "read_findings",
+    "read_grades",
     "read_method",
     "read_rewrite",
     "split_thoughts",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from utils.llm.replies.objects import Found, json_objects, objects_in, outside
-from utils.schema import LABELS, FailedCase, Finding
+from utils.schema import GRADES, LABELS, FailedCase, Finding, Grade
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -28,6 +28,14 @@ def _labels(value: Any) -> tuple[str, ...]:
     if not named or not named.issubset(LABELS):
         raise ValueError("not a set of known labels")
     return tuple(label for label in LABELS if label in named)
+
+
+def _grades(value: Any) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+    named = tuple(_lowered(word) for word in words)
+    if not named or any(word not in GRADES for word in named):
+        raise ValueError("not a list of known grades")
+    return named
 
 
 def _lowered(value: Any) -> Any:
@@ -55,6 +63,11 @@ class _JudgedCase(Case):
     note: _Text = ""
 
 
+class _GradedCase(Case):
+    grades: Annotated[tuple[str, ...], BeforeValidator(_grades)]
+    note: _Text = ""
+
+
 class _ComparedCase(Case):
     better: Annotated[Literal["first", "second", "tie"], BeforeValidator(_lowered)]
 
@@ -79,6 +92,12 @@ def read_feedback(reply: str) -> tuple[tuple[FailedCase, ...], str]:
 def read_findings(reply: str, count: int) -> dict[int, Finding]:
     """Read a judge's finding by case id, for each case 1..count that can be read; the others count as not judged."""
     return {case: Finding(item.labels, item.note) for case, item in read_cases(reply, count, _JudgedCase).items()}
+
+
+def read_grades(reply: str, count: int) -> dict[int, tuple[Grade, ...]]:
+    """Read an examiner's grades by case id, in their order, for each case 1..count that can be read."""
+    graded = read_cases(reply, count, _GradedCase).items()
+    return {case: tuple(Grade(grade, item.note) for grade in item.grades) for case, item in graded}
 
 
 def read_comparison(reply: str, count: int) -> dict[int, Literal["first", "second", "tie"]]:

@@ -19,7 +19,9 @@ def changed_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     changed = {name: value for name, value in flags.items() if value != defaults.get(name)}
     llm_defaults = LLMConfig().model_dump(mode="json")
     for name in set(LLM_FLAGS) & changed.keys():
-        changed[name] = {key: value for key, value in changed[name].items() if value != llm_defaults.get(key)}
+        # The weak LLM takes what is not said from the evol LLM, unless its address is said.
+        said = {"model", "base_url"} if name == "weak_llm_config" else set[str]()
+        changed[name] = {k: value for k, value in changed[name].items() if k in said or value != llm_defaults.get(k)}
     return changed
 
 

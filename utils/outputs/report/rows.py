@@ -65,8 +65,8 @@ def read_rows(result: Path, rejects: Path, held_out: Path | None = None) -> Iter
 
 def rows_of(records: Iterable[StoredRow]) -> Iterator[Row]:
     """Yield a row for each record of a row store, which is where a run keeps its rows until it writes the files."""
-    for outcome, record in records:
-        yield {"evolved": _evolved, HELD_OUT: _held_out}.get(outcome, _rejected)(record)
+    for row in records:
+        yield {"evolved": _evolved, HELD_OUT: _held_out}.get(row.outcome, _rejected)(row.record)
 
 
 def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:

@@ -23,9 +23,9 @@ def measure_run(
     seeds, generations, reasons = Measurer(), dict[int, Measurer](), dict[int, Counter[str]]()
     for _, group in groupby(rows, key=lambda row: row.record["id"]):
         entries = list(group)
-        for outcome, record in entries:
-            if outcome in ("eliminated", "set_aside"):
-                reasons.setdefault(record["generation"], Counter())[record["reason"]] += 1
+        for row in entries:
+            if row.outcome in ("eliminated", "set_aside"):
+                reasons.setdefault(row.record["generation"], Counter())[row.record["reason"]] += 1
         live = [row for row in entries if row.outcome != "set_aside"]
         if live:
             seeds.add(live[0].record["seed_instruction"])
