@@ -19,7 +19,7 @@ from analyzer import analyze, compare, judge, judges
 from analyzer.tag import tag_samples
 from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
 from generator import GROUP_SIZE, Groups, Roles, answer, groups_of_ten, run_group, run_pool
-from generator.engines import cluster_of, drop_near_duplicates
+from generator.engines import cluster_of, drop_copies
 from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL, explored_seeds
 from optimizer import optimize
 from utils.command.command import open_command
@@ -165,7 +165,7 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
             )
         else:
             await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
-    await drop_near_duplicates(rows, seeds, config, ctx.display.each)
+    await drop_copies(rows, seeds, config, ctx.display.each)
 
 
 async def evolve_group(
@@ -209,7 +209,7 @@ async def run(ctx: RunContext, seeds: SeedSet, rows: RowStore, folder: Folder) -
     await generate(ctx, seeds, learned.methods, rows, folder)
     if config.tag:
         folder.write("tags.json", await tag_samples(ctx.optim, rows, config))
-    return write_result(ctx, folder, rows, seeds.columns, learned)
+    return write_result(ctx, folder, rows, seeds, learned)
 
 
 async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:

@@ -139,12 +139,14 @@ class SeedInstruction:
 class SetAside(NamedTuple):
     """A row of the data set that cannot be a seed.
 
-    `reason` is `empty`, `duplicate`, `no_user_turn`, `not_text`, `tool_use` or `unknown_shape`.
+    `reason` is `empty`, `duplicate`, `no_user_turn`, `not_text`, `tool_use` or `unknown_shape`; or `contaminated`, and
+    then `note` is the item of a benchmark.
     """
 
     id: int
     text: str
     reason: str
+    note: str | None = None
 
 
 class Seeds(Protocol):
@@ -406,7 +408,10 @@ class EvolvedRow:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One line of `rejects.jsonl`: a row that was eliminated, has no answer yet or was set aside, and why."""
+    """One line of `rejects.jsonl`: a row that was eliminated, has no answer yet or was set aside, and why.
+
+    `note` is what the judge or the examiner said, or the benchmark item that a text matches.
+    """
 
     id: int
     seed_instruction: str
@@ -417,3 +422,4 @@ class Reject:
     outcome: Literal["eliminated", "unavailable", "set_aside"]
     generation: int
     attempts: int
+    note: str | None = None

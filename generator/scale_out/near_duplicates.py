@@ -14,7 +14,7 @@ from generator.scale_out.cluster import LOOK, cause_of
 from utils.errors import EndpointError
 from utils.files.row_store import RowStore
 from utils.process.each import Each
-from utils.rows.records import near_duplicate_row, stored_rows
+from utils.rows.records import StoredRow, dropped_row, stored_rows
 from utils.schema import Message, Seeds
 from utils.text.near_duplicates import NearDuplicates, NearDuplicatesInContext, eliminate_near_duplicates
 
@@ -26,7 +26,8 @@ async def eliminate_near_duplicates_in_shards(rows: RowStore, seeds: Seeds, max_
     if len(rows) <= ON_DRIVER:
         eliminate_near_duplicates(rows, seeds, max_overlap, each)
         return
-    new = (([Message(**turn) for turn in r["context"]], r["id"], r["instruction"]) for _, r in _new(rows))
+    records = (row.record for _, row in _new(rows))
+    new = (([Message(**turn) for turn in r["context"]], r["id"], r["instruction"]) for r in records)
     texts = chain(((seed.context, seed.id, seed.text) for seed in seeds), new)
     shards = [ray.put(shard) for shard in iter(lambda: list(islice(texts, IN_A_SHARD)), [])]
     listing, partners = ray.remote(near_pairs), defaultdict[int, list[int]](list)
@@ -37,16 +38,14 @@ async def eliminate_near_duplicates_in_shards(rows: RowStore, seeds: Seeds, max_
     except ray.exceptions.RayError as exc:
         raise EndpointError(f"the near-copy filter lost its tasks ({cause_of(exc)}); {LOOK}") from exc
     dropped: set[int] = set()
-    for number, (key, record) in enumerate(_new(rows), len(seeds)):
+    for number, (key, row) in enumerate(_new(rows), len(seeds)):
         if not dropped.issuperset(partners[number]):
             dropped.add(number)
-            rows.put(key, near_duplicate_row(record))
+            rows.put(key, dropped_row(row, "near_copy"))
 
 
-def _new(rows: RowStore) -> Iterator[tuple[int, dict[str, Any]]]:
-    return (
-        (key, row.record) for key, row in stored_rows(rows) if row.outcome == "evolved" and row.record["generation"]
-    )
+def _new(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
+    return ((key, row) for key, row in stored_rows(rows) if row.outcome == "evolved" and row.record["generation"])
 
 
 def near_pairs(shards: list[Any], size: int, own: int, seeds: int, max_overlap: float) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from utils.rows.summary import Summary, summarize
 from utils.run.context import RunContext
 from utils.run.run_folder import Folder
 from utils.schema import Learned, RowOutcome
+from utils.seeds import SeedSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,12 @@ def write_methods(folder: Folder, learned: Learned, complexity: Callable[[Sequen
         folder.write("best_method.txt", best.text + "\n")
 
 
-def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned) -> Ran:
+def write_result(ctx: RunContext, folder: Folder, rows: RowStore, seeds: SeedSet, learned: Learned) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
-    `of_seeds` are the columns that only some seed sets need. Raises DataError where a file cannot be written.
+    `seeds` say which columns and which benchmarks there are. Raises DataError where a file cannot be written.
     """
-    config, counts, columns, each = ctx.config, RowCounts.of(rows), EVOLVED | of_seeds, ctx.display.each
+    config, counts, columns, each = ctx.config, RowCounts.of(rows), EVOLVED | seeds.columns, ctx.display.each
     kept = counts.by_reason("evolved").total()
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
     lost = each("writing: rejects", rejected_records(rows), counts.total - kept)
@@ -53,6 +54,7 @@ def write_result(ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Colu
     else:
         write_rows(folder.result, evolved, columns, through_link=True)
         folder.write_lines("rejects.jsonl", lost)
-    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started)
+    benchmarks = seeds.benchmarks.summaries(rows) if seeds.benchmarks else ()
+    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started, benchmarks)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(rows, columns, learned, summary)

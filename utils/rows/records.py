@@ -58,13 +58,14 @@ def set_aside_rows(rows: Iterable[SetAside], config: RunConfig) -> Iterator[tupl
 
 def set_aside_row(row: SetAside) -> StoredRow:
     """Return the stored row of a row of the data set that is no seed: empty, a duplicate, not a text."""
-    return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0))
+    return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0, row.note))
 
 
-def near_duplicate_row(record: dict[str, Any]) -> StoredRow:
-    """Return the stored row of an evolved row, given by its record, that nearly repeats another row's instruction."""
+def dropped_row(row: StoredRow, reason: str, note: str | None = None) -> StoredRow:
+    """Return what is stored of an evolved row that is eliminated in the end for its likeness to others."""
+    record = row.record
     texts = (record["seed_instruction"], record["instruction"], record["response"], None)
-    return StoredRow.rejected(Reject(record["id"], *texts, "near_copy", "eliminated", record["generation"], 1))
+    return StoredRow.rejected(Reject(record["id"], *texts, reason, "eliminated", record["generation"], 1, note))
 
 
 def crashed_row(seed: SeedInstruction, attempts: int) -> StoredRow:
@@ -75,6 +76,11 @@ def crashed_row(seed: SeedInstruction, attempts: int) -> StoredRow:
 def stored_rows(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
     """Yield all rows of a store with their keys, in the order of keys."""
     return ((key, StoredRow(*value)) for key, value in rows.items())
+
+
+def row_of(rows: RowStore, key: int) -> StoredRow:
+    """Return one row of a store."""
+    return StoredRow(*rows.get(key))
 
 
 def evolved_records(rows: RowStore) -> Iterator[dict[str, Any]]:

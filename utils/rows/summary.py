@@ -73,6 +73,22 @@ class AnsweredBySummary(Documented):
         return f"{self.model or self.asked}{f' ({self.fingerprint})' if self.fingerprint else ''}"
 
 
+class BenchmarkSummary(Documented):
+    """A benchmark that must stay out (`--decontaminate`), and what was found of it."""
+
+    name: str
+    """As the flag names it."""
+    items: int
+    seeds: int
+    """Seeds that were set aside because they repeat one of its items."""
+    rewrites: int
+    """Rewrites that were eliminated for the same."""
+
+    def __str__(self) -> str:
+        found = f"{self.seeds:,} seeds set aside, {self.rewrites:,} rewrites eliminated"
+        return f"{self.name}: {found}, {self.items:,} items"
+
+
 class Summary(Documented):
     """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
 
@@ -87,6 +103,8 @@ class Summary(Documented):
     """Rows of the data set that are no seeds, by reason."""
     unavailable: int
     """Rows that no answer came for; the same command asks for them again."""
+    benchmarks: list[BenchmarkSummary] = []
+    """Benchmarks that must stay out; each row that repeats items is counted for one of them."""
     retention: float
     """evolved / rows_in."""
     used_methods: list[str]
@@ -112,7 +130,9 @@ class Summary(Documented):
         return self.rows_in == self.evolved + lost
 
 
-def summarize(counts: RowCounts, learned: Learned, ledger: Ledger, seconds: float) -> Summary:
+def summarize(
+    counts: RowCounts, learned: Learned, ledger: Ledger, seconds: float, benchmarks: Sequence[BenchmarkSummary] = ()
+) -> Summary:
     """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time."""
     evolved, total, usage = counts.by_reason("evolved").total(), counts.total, ledger.usage
     return Summary(
@@ -121,6 +141,7 @@ def summarize(counts: RowCounts, learned: Learned, ledger: Ledger, seconds: floa
         eliminated=dict(counts.by_reason("eliminated").most_common()),
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
+        benchmarks=list(benchmarks),
         retention=evolved / total,
         used_methods=[method.id for method in learned.methods],
         methods=[_method(candidate) for candidate in learned.history],
@@ -201,6 +222,7 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
         f"eliminated    {_by_reason(summary.eliminated)}",
         f"set aside     {_by_reason(summary.set_aside)}",
     ]
+    lines += [f"benchmark     {benchmark}" for benchmark in summary.benchmarks]
     if summary.unavailable:
         lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
     lines += [f"failure rate  {text}" for text in _rates(history)]
