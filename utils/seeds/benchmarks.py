@@ -15,7 +15,7 @@ from utils.urls import is_url
 FLAG = "--decontaminate"
 # What the errors of seed sets advise, and what is to be said instead: their flags are not about benchmarks.
 IN_OTHER_WORDS = (
-    (r"add --encoding \S+, or save|save it as UTF-8, or name .*", "save it as UTF-8"),
+    (r"add --encoding \S+, or |, or name its encoding with .*", ""),
     (r"name one of them with --subset", "name its files (hf://datasets/ORG/NAME/*/test*.parquet)"),
     (r"name one of them with --split", "put the list of its items into a file of its own"),
     (r"--instruction-field", f"{FLAG} NAME:COLUMN"),
