@@ -16,7 +16,6 @@ FLAG = "--decontaminate"
 # What the errors of seed sets advise, and what is to be said instead: their flags are not about benchmarks.
 IN_OTHER_WORDS = (
     (r"add --encoding \S+, or |, or name its encoding with .*", ""),
-    (r"name one of them with --subset", "name its files (hf://datasets/ORG/NAME/*/test*.parquet)"),
     (r"name one of them with --split", "put the list of its items into a file of its own"),
     (r"--instruction-field", f"{FLAG} NAME:COLUMN"),
     (r"--data-path", FLAG),
@@ -24,16 +23,17 @@ IN_OTHER_WORDS = (
 
 
 def benchmark_source(name: str) -> SeedSource:
-    """Return the source that `FILE|HUB[:COLUMN]` means, of all splits but that for training, if there are others.
+    """Return the source that `FILE|HUB[:COLUMN]` means: all subsets, and all splits but that for training.
 
-    A path that exists wins over a column. Of an address the column follows the last slash, and there is none behind
-    options (`?`). Without a column the conventions of seed sets hold, inputs included.
+    The split for training is taken where there is no other. A path that exists wins over a column. Of an address the
+    column follows the last slash, and there is none behind options (`?`). Without a column the conventions of seed
+    sets hold, inputs included.
     """
     path, _, column = name.rpartition(":")
     is_whole = not path or "/" in column or (is_url(name) and "?" in name) or Path(os.path.expanduser(name)).exists()
-    if is_whole:
-        return SeedSource(name, split=HELD_OUT, turn="all")
-    return SeedSource(path, split=HELD_OUT, turn="all", instruction_field=column or None, input_field=NO_JOINING)
+    if is_whole or not column:
+        return SeedSource(name if is_whole else path, split=HELD_OUT, turn="all")
+    return SeedSource(path, split=HELD_OUT, turn="all", instruction_field=column, input_field=NO_JOINING)
 
 
 def load_items(name: str) -> Iterator[str]:
