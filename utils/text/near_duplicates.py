@@ -75,7 +75,7 @@ def tokens(text: str) -> tuple[str, ...]:
 
 def is_syllable_pair(token: str) -> bool:
     """Tell whether a token is a character pair of Hangul or of a script without spaces, and not a word."""
-    return _PAIR.match(token, len(token) - 1) is not None
+    return not token.isascii() and _PAIR.match(token, len(token) - 1) is not None
 
 
 def rouge_l(a: str, b: str) -> float:

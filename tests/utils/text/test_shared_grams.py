@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.growth import grows_linearly
@@ -53,6 +53,7 @@ spliced = st.builds(
 texts = st.one_of(words, spliced).map(" ".join)
 
 
+@settings(deadline=None)  # brute force is slow
 @given(st.lists(texts, max_size=8), st.lists(texts, max_size=8))
 def test_the_index_equals_brute_force(items, asked):
     index = SharedGrams(items)
@@ -61,6 +62,16 @@ def test_the_index_equals_brute_force(items, asked):
     ]
 
 
+@settings(deadline=None)  # brute force is slow
+@given(st.lists(texts, max_size=8), st.lists(texts, max_size=8), st.integers(0, 3))
+def test_it_equals_brute_force_where_grams_are_common(items, asked, common):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_grams, "COMMON", common)
+        index = SharedGrams(items)
+        assert [index.most_covered(text) for text in asked] == [by_brute_force(items, text) for text in asked]
+
+
+@settings(deadline=None)  # brute force is slow
 @given(st.lists(texts, max_size=6), texts)
 def test_no_hash_decides(items, text):
     with pytest.MonkeyPatch.context() as patch:
