@@ -21,7 +21,7 @@ from analyzer.tag import tag_samples
 from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
 from generator import GROUP_SIZE, Answering, Groups, Roles, answer, grade_seeds, groups_of_ten, run_group, run_pool
 from generator.answering import SAMPLE
-from generator.engines import cluster_of, drop_near_duplicates
+from generator.engines import cluster_of, drop_copies
 from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL, explored_seeds
 from optimizer import optimize
 from utils.command.command import open_command
@@ -167,7 +167,7 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
             )
         else:
             await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
-    await drop_near_duplicates(rows, seeds, config, ctx.display.each)
+    await drop_copies(rows, seeds, config, ctx.display.each)
 
 
 async def evolve_group(
@@ -225,7 +225,7 @@ async def run(seeds: SeedSet, ctx: RunContext, rows: RowStore, folder: Folder) -
         folder.write("tags.json", await tag_samples(ctx.optim, rows, config))
     if ctx.weak and config.examines(final=True):
         grades = await grade_seeds(seeds.of_run(config), answering_of(ctx, 1, examined=True), config.seed)
-    return write_result(ctx, folder, rows, seeds.columns, learned, grades)
+    return write_result(ctx, folder, rows, seeds, learned, grades)
 
 
 async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:

@@ -21,6 +21,7 @@ from utils.rows.summary import Summary, summarize
 from utils.run.context import RunContext
 from utils.run.run_folder import Folder
 from utils.schema import Learned, RowOutcome, SeedGrades
+from utils.seeds import SeedSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ def write_methods(folder: Folder, learned: Learned, complexity: Callable[[Sequen
 
 
 def write_result(
-    ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned, grades: SeedGrades | None
+    ctx: RunContext, folder: Folder, rows: RowStore, seeds: SeedSet, learned: Learned, grades: SeedGrades | None
 ) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
-    `of_seeds` are the columns that only some seed sets need, `grades` those of answers to seeds, if there is a weak
-    LLM. Raises DataError where a file cannot be written.
+    `seeds` say which columns and which benchmarks there are; `grades` are those of answers to seeds, if there is a
+    weak LLM. Raises DataError where a file cannot be written.
     """
     config, counts, each = ctx.config, RowCounts.of(rows, learned.seen), ctx.display.each
-    columns = EVOLVED | of_seeds | (ANSWERS if config.answers > 1 else {})
+    columns = EVOLVED | seeds.columns | (ANSWERS if config.answers > 1 else {})
     kept = counts.by_reason("evolved").total()
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
     lost = each("writing: rejects", rejected_records(rows), counts.total - kept)
@@ -65,6 +66,8 @@ def write_result(
     else:
         write_rows(folder.result, evolved, columns, through_link=True)
         folder.write_lines("rejects.jsonl", lost)
-    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started, config, grades)
+    benchmarks = seeds.benchmarks.summaries(rows) if seeds.benchmarks else ()
+    seconds = time.monotonic() - ctx.started
+    summary = summarize(counts, learned, ctx.ledger, seconds, config, grades, benchmarks)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(rows, columns, learned, summary)

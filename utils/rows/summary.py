@@ -70,6 +70,22 @@ class AnsweredBySummary(Documented):
         return f"{self.model or self.asked}{f' ({self.fingerprint})' if self.fingerprint else ''}"
 
 
+class BenchmarkSummary(Documented):
+    """A benchmark that must stay out (`--decontaminate`), and what was found of it."""
+
+    name: str
+    """As the flag names it."""
+    items: int
+    seeds: int
+    """Seeds that were set aside because they repeat one of its items."""
+    rewrites: int
+    """Rewrites that were eliminated for the same."""
+
+    def __str__(self) -> str:
+        found = f"{self.seeds:,} seeds set aside, {self.rewrites:,} rewrites eliminated"
+        return f"{self.name}: {found}, {self.items:,} items"
+
+
 class Summary(Documented):
     """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
 
@@ -84,6 +100,8 @@ class Summary(Documented):
     """Rows of the data set that are no seeds, by reason."""
     unavailable: int
     """Rows that no answer came for; the same command asks for them again."""
+    benchmarks: list[BenchmarkSummary] = Field(default_factory=list)
+    """Benchmarks that must stay out; each row that repeats items is counted for one of them."""
     retention: float
     """evolved / rows_in."""
     unseen: UnseenSummary | None = None
@@ -124,6 +142,7 @@ def summarize(
     seconds: float,
     config: RunConfig,
     of_seeds: SeedGrades | None = None,
+    benchmarks: Sequence[BenchmarkSummary] = (),
 ) -> Summary:
     """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time.
 
@@ -136,6 +155,7 @@ def summarize(
         eliminated=dict(counts.by_reason("eliminated").most_common()),
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
+        benchmarks=list(benchmarks),
         retention=evolved / total,
         unseen=unseen_summary(counts) if config.judges_alike and config.generations else None,
         labels=dict(counts.labels.most_common()),
@@ -224,6 +244,7 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
         f"eliminated    {_by_reason(summary.eliminated)}",
         f"set aside     {_by_reason(summary.set_aside)}",
     ]
+    lines += [f"benchmark     {benchmark}" for benchmark in summary.benchmarks]
     if summary.unavailable:
         lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
     if summary.grades:
