@@ -15,8 +15,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from analyzer import analyze, compare, examine, judge, judges
-from analyzer.examine import CASES_PER_CALL
+from analyzer import CASES_PER_CALL, analyze, compare, examine, judge, judges
 from analyzer.tag import tag_samples
 from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
 from generator import GROUP_SIZE, Answering, Groups, Roles, answer, grade_seeds, groups_of_ten, run_group, run_pool
@@ -38,7 +37,7 @@ from utils.rows.summary import Told, rate_text, told
 from utils.run.context import RunContext, open_context
 from utils.run.run_folder import Folder, RunFolder
 from utils.schema import Candidate, CandidateScore, Case, Feedback, Learned, Method, RowOutcome, SeedInstruction
-from utils.seeds import SeedSet, split_seeds
+from utils.seeds import SeedSet
 from validator.portfolio import choose_portfolio
 from validator.race import Race, likely_failures_first
 from validator.rules import first_rewrite_rule
@@ -217,7 +216,7 @@ async def run(seeds: SeedSet, ctx: RunContext, rows: RowStore, folder: Folder) -
     """Learn a method if the flags say so; evolve and answer all rows, kept in `rows`; write and return the result."""
     config, learned, grades = ctx.config, Learned(methods_at_hand(ctx.config.method)), None
     if config.learns:
-        train_ids, dev_ids = split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+        train_ids, dev_ids = seeds.split(config)
         learned = await learn_method(ctx, seeds.get(train_ids), seeds.get(dev_ids))
     write_methods(folder, learned, complexity_score)
     await generate(ctx, seeds, learned.methods, rows, folder)

@@ -274,6 +274,9 @@ def test_what_cannot_be_reached_or_used_is_one_line(seeds, tmp_path):
         (tmp_path / "x.parquet/mine.txt").write_text("")
         ran = run(tmp_path, *flags(seeds, "x.parquet", dead), "--engine", "ray")
         assert "holds mine.txt, which no run has written" in failed(ran, 2)
+        (tmp_path / "x.parquet").rename(tmp_path / "y.heldout.parquet")
+        ran = run(tmp_path, *flags(seeds, "y.parquet", dead), "--engine", "ray", "--hold-out", "0.1")
+        assert "y.heldout.parquet holds mine.txt" in failed(ran, 2)
         ran = run(tmp_path, *flags(seeds, "s3://bucket/x.json", dead), "--engine", "ray")
         assert "takes the partitions of --save-path NAME.parquet" in failed(ran, 2)
 

@@ -162,6 +162,11 @@ class RunConfig(BaseModel):
         BeforeValidator(_by_comma),
         Flag("final run", "LABEL,…", "eliminate what is else kept and marked: stagnant contrived narrowed easy partly"),
     ] = ()
+    hold_out: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Flag("final run", "SHARE", "share of seeds kept out of learning and result, evolved into x.heldout.json"),
+    ] = 0.0
     batch_size: Annotated[
         Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"],
         Flag("final run", "N|auto", "requests in flight, over both LLMs", how=True),

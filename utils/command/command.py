@@ -19,9 +19,10 @@ from utils.process.logs import complain, set_up_logging
 from utils.process.scratch import scratch_folder
 from utils.process.stopping import Stop
 from utils.process.streams import complete_streams, flush_streams, say
+from utils.rows.held_out import held_out_path
 from utils.rows.summary import Summary, Told
 from utils.run.run_folder import RunFolder, check_output, check_partitions
-from utils.seeds import SeedSet, SeedSource, load_seeds, split_seeds
+from utils.seeds import SeedSet, SeedSource, load_seeds
 from utils.text.decontamination import benchmarks_of
 from utils.urls import is_url
 
@@ -58,7 +59,7 @@ class Command:
         seeds = self._resources.enter_context(load_seeds(seed_sources(config), stored, benchmarks))
         for run in config.runs():
             if run.learns:
-                split_seeds(seeds.ids, config.train_size, config.dev_size, config.seed)
+                seeds.split(config)
         self._similar = similar_seeds(config, seeds)
         if benchmarks:
             self._similar += f"\nseeds that repeat an item of a benchmark: {seeds.contaminated:,}, set aside"
@@ -159,6 +160,9 @@ def check_result(config: RunConfig) -> None:
         is_remote = is_url(config.save_path)
         store = store_of(config.save_path)
         check_partitions(store, config.save_path)
+        if config.hold_out:
+            held_out = config.on_store(held_out_path(config.result))
+            check_partitions(store_of(held_out), held_out)
         if is_remote:
             store.write(".written", b"")
             store.delete([".written"])

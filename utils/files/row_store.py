@@ -57,11 +57,15 @@ class RowStore:
 
     def get(self, key: int) -> Any:
         """Return the value of `key`. Raises KeyError if there is none."""
+        if (value := self.find(key)) is None:
+            raise KeyError(key)
+        return value
+
+    def find(self, key: int) -> Any:
+        """Return the value of `key`, or None if there is none."""
         with self._errors_wrapped():
             row = self._db.execute("SELECT value FROM rows WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            raise KeyError(key)
-        return json.loads(row[0])
+        return row and json.loads(row[0])
 
     def items(self) -> Iterator[tuple[int, Any]]:
         """Yield all keys and values in key order.

@@ -216,7 +216,8 @@ def _methods(methods: Sequence[Method]) -> str:
 
 def _ledger(summary: Summary) -> str:
     lines = [
-        f"Rows read: {summary.rows_in}; evolved, and in this data set: {summary.evolved} ({summary.retention:.1%}).",
+        f"Rows read: {summary.rows_in}; evolved, and in this data set: {summary.evolved} ({summary.result_share:.1%}).",
+        *([f"Evolved likewise, but held out of this data set: {summary.held_out}."] if summary.held_out else []),
         f"Eliminated: {_by_reason(summary.eliminated)}.",
         f"Set aside as no seeds: {_by_reason(summary.set_aside)}.",
         *(f"Kept out: {_code(name)}, {found}." for name, found in map(_benchmark, summary.benchmarks)),

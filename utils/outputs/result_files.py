@@ -8,6 +8,7 @@ from utils.files.row_store import RowStore
 from utils.files.storage import store_of
 from utils.files.writing import Columns, write_parts, write_rows
 from utils.rows.counts import RowCounts
+from utils.rows.held_out import HELD_OUT, held_out_path, hold_out
 from utils.rows.records import (
     ANSWERS,
     EVOLVED,
@@ -52,20 +53,29 @@ def write_result(
 ) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
-    `seeds` say which columns and which benchmarks there are; `grades` are those of answers to seeds, if there is a
-    weak LLM. Raises DataError where a file cannot be written.
+    With `--hold-out` the rows held out get a file of their own. `seeds` say which columns and which benchmarks there
+    are; `grades` are those of answers to seeds, if there is a weak LLM. Raises DataError where a file cannot be
+    written.
     """
-    config, counts, each = ctx.config, RowCounts.of(rows, learned.seen), ctx.display.each
+    config, each = ctx.config, ctx.display.each
+    hold_out(rows, seeds.held_out(config), config)
+    counts = RowCounts.of(rows, learned.seen)
     columns = EVOLVED | seeds.columns | (ANSWERS if config.answers > 1 else {})
-    kept = counts.by_reason("evolved").total()
+    kept, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
-    lost = each("writing: rejects", rejected_records(rows), counts.total - kept)
+    lost = each("writing: rejects", rejected_records(rows), counts.total - kept - held_out)
     if config.in_partitions:
         write_parts(store_of(config.on_store(folder.result)), evolved, columns)
         write_parts(store_of(config.on_store(folder.path / "rejects")), lost, REJECTED)
     else:
         write_rows(folder.result, evolved, columns, through_link=True)
         folder.write_lines("rejects.jsonl", lost)
+    if config.hold_out:
+        path, records = held_out_path(folder.result), result_records(evolved_records(rows, HELD_OUT), columns)
+        if config.in_partitions:
+            write_parts(store_of(config.on_store(path)), records, columns)
+        else:
+            write_rows(path, records, columns)
     benchmarks = seeds.benchmarks.summaries(rows) if seeds.benchmarks else ()
     seconds = time.monotonic() - ctx.started
     summary = summarize(counts, learned, ctx.ledger, seconds, config, grades, benchmarks)

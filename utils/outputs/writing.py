@@ -13,6 +13,7 @@ from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.outputs.result_files import Ran
 from utils.process.each import Each, in_silence
+from utils.rows.held_out import held_out_path
 from utils.rows.records import evolved_records, stored_rows
 from utils.run.run_folder import Folder, check_output, is_run_file
 from utils.seeds import SeedSource, benchmark_source
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def check_outputs(config: RunConfig) -> None:
-    """Raise an AutoEvolError, before anything costs, where `--export` or `--push-to-hub` could not be carried out."""
+    """Raise an AutoEvolError, before anything costs, where what is written beside the result could not be."""
+    if config.hold_out:
+        check_output(held_out_path(config.result), "--hold-out", config.in_partitions)
     if config.export:
         from utils.outputs.export import export_path
 
@@ -38,6 +41,8 @@ def check_outputs(config: RunConfig) -> None:
 def check_apart(config: RunConfig) -> None:
     """Raise DataError where a file to be written is one that is read, or that something else is written to."""
     written = [("--save-path", config.result)]
+    if config.hold_out:
+        written.append(("--hold-out", held_out_path(config.result)))
     if config.export:
         from utils.outputs.export import export_path
 

@@ -11,7 +11,7 @@ from utils.schema import FirstAttempt
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Rows by outcome (evolved, eliminated, unavailable, set_aside) and reason, which is empty for evolved ones.
+    """Rows by outcome (evolved, held_out, eliminated, unavailable, set_aside) and reason, empty for the first two.
 
     `labels` and `grades` are those of evolved rows; `first` counts first attempts, by whether learning saw the row.
     """

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns, dumps
+from utils.rows.held_out import HELD_OUT
 from utils.schema import Answer, Candidate, EvolvedRow, FirstAttempt, Reject, RowOutcome, SeedInstruction, SetAside
 
 ONLY_SOMETIMES = ("context", "extra", "answers")  # columns of the result that only some runs need
@@ -26,7 +27,8 @@ REJECTED: Columns = dict.fromkeys(Reject.__dataclass_fields__, str) | {
 class StoredRow(NamedTuple):
     """A row as it lies in a row store until all rows are there: what became of it, and its record in a file.
 
-    `outcome` is `evolved`, `eliminated`, `unavailable` or `set_aside`; `first` is None for a row set aside.
+    `outcome` is `evolved`, `held_out`, `eliminated`, `unavailable` or `set_aside`; the record of one that is held out
+    is that of an evolved one. `first` is None for a row set aside.
     """
 
     outcome: str
@@ -95,9 +97,9 @@ def row_of(rows: RowStore, key: int) -> StoredRow:
     return _stored(*rows.get(key))
 
 
-def evolved_records(rows: RowStore) -> Iterator[dict[str, Any]]:
-    """Yield the records of the result file, in seed order."""
-    return (row.record for _, row in stored_rows(rows) if row.outcome == "evolved")
+def evolved_records(rows: RowStore, outcome: str = "evolved") -> Iterator[dict[str, Any]]:
+    """Yield the records of the result file, or of the rows held out of it, in seed order."""
+    return (row.record for _, row in stored_rows(rows) if row.outcome == outcome)
 
 
 def result_records(records: Iterable[dict[str, Any]], columns: Columns) -> Iterator[dict[str, Any]]:
@@ -119,7 +121,7 @@ def _fitted(extra: dict[str, Any], columns: Columns) -> dict[str, Any]:
 
 def rejected_records(rows: RowStore) -> Iterator[dict[str, Any]]:
     """Yield the records of `rejects.jsonl`, in seed order."""
-    return (row.record for _, row in stored_rows(rows) if row.outcome != "evolved")
+    return (row.record for _, row in stored_rows(rows) if row.outcome not in ("evolved", HELD_OUT))
 
 
 def generation_of(outcome: RowOutcome) -> int:

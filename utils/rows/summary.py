@@ -11,6 +11,7 @@ from utils.config import RunConfig
 from utils.llm.ledger import CallUse, Ledger
 from utils.rows.counts import RowCounts
 from utils.rows.figures import DifficultySummary, Documented, UnseenSummary, difficulty_summary, unseen_summary
+from utils.rows.held_out import HELD_OUT, held_out_path
 from utils.schema import Candidate, CandidateScore, Learned, SeedGrades
 
 
@@ -87,13 +88,15 @@ class BenchmarkSummary(Documented):
 
 
 class Summary(Documented):
-    """`summary.json` of a run folder. rows_in = evolved + eliminated + set_aside + unavailable."""
+    """`summary.json` of a run folder. rows_in = evolved + held_out + eliminated + set_aside + unavailable."""
 
     schema_version: Literal[1] = 1
     rows_in: int
     """Rows of the ledger: seeds and rows set aside; every generation of a seed where generations are kept."""
     evolved: int
     """Rows in the result file."""
+    held_out: int = 0
+    """Rows evolved like these, but kept out of the result by --hold-out."""
     eliminated: dict[str, int]
     """Rows that failed all their attempts, by the last reason."""
     set_aside: dict[str, int]
@@ -103,7 +106,7 @@ class Summary(Documented):
     benchmarks: list[BenchmarkSummary] = Field(default_factory=list)
     """Benchmarks that must stay out; each row that repeats items is counted for one of them."""
     retention: float
-    """evolved / rows_in."""
+    """(evolved + held_out) / rows_in."""
     unseen: UnseenSummary | None = None
     """The failure rate on rows that learning never saw; null where they were not judged as those of learning."""
     labels: dict[str, int] = Field(default_factory=dict)
@@ -129,10 +132,15 @@ class Summary(Documented):
     """Wall time, from opening the LLMs to the summary."""
 
     @property
+    def result_share(self) -> float:
+        """The share (0 to 1) of the rows that the result file holds: `retention`, but for rows held out."""
+        return self.retention if not self.held_out else self.evolved / self.rows_in
+
+    @property
     def adds_up(self) -> bool:
         """Every row read is in the result or in the rejects, exactly once."""
         lost = sum(self.eliminated.values()) + sum(self.set_aside.values()) + self.unavailable
-        return self.rows_in == self.evolved + lost
+        return self.rows_in == self.evolved + self.held_out + lost
 
 
 def summarize(
@@ -148,15 +156,17 @@ def summarize(
 
     `of_seeds` are the grades of the answers to a sample of the seeds, if there is a weak LLM.
     """
-    evolved, total, usage = counts.by_reason("evolved").total(), counts.total, ledger.usage
+    evolved, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
+    total, usage = counts.total, ledger.usage
     return Summary(
         rows_in=total,
         evolved=evolved,
+        held_out=held_out,
         eliminated=dict(counts.by_reason("eliminated").most_common()),
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
         benchmarks=list(benchmarks),
-        retention=evolved / total,
+        retention=(evolved + held_out) / total,
         unseen=unseen_summary(counts) if config.judges_alike and config.generations else None,
         labels=dict(counts.labels.most_common()),
         grades=dict(counts.grades.most_common()),
@@ -240,10 +250,13 @@ def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -
     lines = [
         *([f"failure rate  {summary.unseen} {saw}"] if summary.unseen else []),
         f"rows in       {summary.rows_in}",
-        f"evolved       {summary.evolved} ({summary.retention:.1%}) -> {config.save_path}",
+        f"evolved       {summary.evolved} ({summary.result_share:.1%}) -> {config.save_path}",
         f"eliminated    {_by_reason(summary.eliminated)}",
         f"set aside     {_by_reason(summary.set_aside)}",
     ]
+    if config.hold_out:
+        at = next(number for number, line in enumerate(lines) if line.startswith("evolved"))
+        lines.insert(at + 1, f"held out      {summary.held_out} -> {config.on_store(held_out_path(config.result))}")
     lines += [f"benchmark     {benchmark}" for benchmark in summary.benchmarks]
     if summary.unavailable:
         lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
@@ -279,7 +292,8 @@ def changes(former: str | None, summary: Summary) -> str:
 
 
 def _counts(summary: Summary) -> Counter[str]:
-    return Counter({"evolved": summary.evolved, **summary.eliminated, "unavailable": summary.unavailable})
+    kept = {"evolved": summary.evolved, HELD_OUT: summary.held_out}
+    return Counter({**kept, **summary.eliminated, "unavailable": summary.unavailable})
 
 
 def _by_reason(counts: Mapping[str, int]) -> str:

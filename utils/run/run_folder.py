@@ -17,6 +17,7 @@ from utils.files.storage import ObjectStore, Store
 from utils.files.writing import SUCCESS, replacing, temporary_of, write_rows
 from utils.llm.journal_segments import SEGMENTS, open_journal
 from utils.process.logs import log_to_file
+from utils.rows.held_out import held_out_path
 from utils.urls import is_url
 
 JOURNAL = "journal.sqlite"
@@ -124,6 +125,7 @@ class RunFolder(Folder):
         if is_url(config.save_path) and config.fresh:
             store = ObjectStore(config.on_store(self.path))
             store.delete(name for folder in OF_CLUSTER for name in store.names(folder))
+        former += [path for path in (held_out_path(self.result),) if result and path.exists()]
         if not former and not result:
             return
         shelf = self._next_shelf()

@@ -26,7 +26,7 @@ TEXTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 TABLES = (".parquet", ".arrow", ".feather")
 SUFFIXES = (*TEXTS, *TABLES)
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
-SHAPES = (".alpaca", ".messages", ".sharegpt")  # of exports, which lie beside their result
+SHAPES = (".alpaca", ".messages", ".sharegpt", ".heldout")  # what lies beside a result
 CHUNK = 1 << 20  # bytes of a stream at a time
 WILD = re.compile(r"[*?\[]")
 

@@ -18,6 +18,7 @@ from utils.config import RunConfig
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns
+from utils.rows.held_out import draw_held_out
 from utils.rows.records import CONTEXT
 from utils.rows.summary import BenchmarkSummary
 from utils.schema import Message, SeedInstruction, Seeds, SetAside
@@ -112,6 +113,16 @@ class SeedSet:
     def __iter__(self) -> Iterator[SeedInstruction]:
         for start in range(0, len(self.ids), BATCH):
             yield from self.get(self.ids[start : start + BATCH])
+
+    def held_out(self, config: RunConfig) -> frozenset[int]:
+        """Return the ids of the seeds that `--hold-out` keeps out of learning and of the result."""
+        return draw_held_out(self.ids, config.hold_out, config.seed)
+
+    def split(self, config: RunConfig) -> tuple[list[int], list[int]]:
+        """Draw train and dev ids as `split_seeds`, of the seeds that are not held out."""
+        held_out = self.held_out(config)
+        ids = [row_id for row_id in self.ids if row_id not in held_out] if held_out else self.ids
+        return split_seeds(ids, config.train_size, config.dev_size, config.seed)
 
     def of_run(self, config: RunConfig) -> Seeds:
         """Return the seeds that a run works on: all, or with `--test-run` the first `TEST_RUN_ROWS`."""

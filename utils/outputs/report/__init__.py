@@ -22,6 +22,7 @@ from utils.outputs.report.run_files import read_run
 from utils.outputs.report.sampling import survey, survey_of
 from utils.outputs.report.texts import Lang
 from utils.process.each import Each, in_silence
+from utils.rows.held_out import held_out_path
 
 REPORT = "report.html"
 REJECTS = "rejects.jsonl"
@@ -36,12 +37,12 @@ def write_report(
 ) -> Path:
     """Write `report.html` into the run folder `folder` of the result file `result`; return its path.
 
-    The same files give the same page. Rows are read from `result` and rejects.jsonl, or from `stored` where it is
-    given, as by a run on a cluster, which writes folders of files. `lang` is by default that of most seeds. Raises
-    DataError where a file of the run is missing or torn, or the page cannot be written.
+    The same files give the same page. Rows are read from `result`, rejects.jsonl and what is held out, or from `stored`
+    where it is given, as by a run on a cluster, which writes folders of files. `lang` is by default that of most seeds.
+    Raises DataError where a file of the run is missing or torn, or the page cannot be written.
     """
     run = read_run(folder)
-    rows = read_rows(result, folder / REJECTS)
+    rows = read_rows(result, folder / REJECTS, held_out_path(result) if run.summary.held_out else None)
     seen = survey_of(stored) if stored is not None else survey(each("report: rows", rows, run.summary.rows_in))
     text = page(run, seen, result.name, lang)
     path = folder / REPORT

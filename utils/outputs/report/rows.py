@@ -2,17 +2,18 @@
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils.errors import DataError
+from utils.rows.held_out import HELD_OUT
 from utils.rows.records import StoredRow
 from utils.seeds import SeedSource, iter_records
 
 LONGEST = 20_000  # characters of a text that are kept in memory
 BATCH = 1_000
-OUTCOMES = ("evolved", "eliminated", "set_aside", "unavailable")
+OUTCOMES = ("evolved", HELD_OUT, "eliminated", "set_aside", "unavailable")
 
 
 class Text(NamedTuple):
@@ -55,17 +56,18 @@ class Row:
         return [text for text in texts if text is not None]
 
 
-def read_rows(result: Path, rejects: Path) -> Iterator[Row]:
+def read_rows(result: Path, rejects: Path, held_out: Path | None = None) -> Iterator[Row]:
     """Yield all rows of a run, in seed order. Raises DataError where a file cannot be read or holds other records."""
     kept = _rows(result, _evolved)
     lost = _rows(rejects, _rejected) if rejects.exists() else iter(())
-    return heapq.merge(kept, lost, key=lambda row: (row.id, row.generation))
+    apart = _rows(held_out, _held_out) if held_out else iter(())
+    return heapq.merge(kept, lost, apart, key=lambda row: (row.id, row.generation))
 
 
 def rows_of(records: Iterable[StoredRow]) -> Iterator[Row]:
     """Yield a row for each record of a row store, which is where a run keeps its rows until it writes the files."""
     for row in records:
-        yield _evolved(row.record) if row.outcome == "evolved" else _rejected(row.record)
+        yield {"evolved": _evolved, HELD_OUT: _held_out}.get(row.outcome, _rejected)(row.record)
 
 
 def _rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
@@ -92,6 +94,10 @@ def _evolved(record: dict[str, Any]) -> Row:
         answer=_optional(record["response"]),
         reply=None,
     )
+
+
+def _held_out(record: dict[str, Any]) -> Row:
+    return replace(_evolved(record), outcome=HELD_OUT)
 
 
 def _rejected(record: dict[str, Any]) -> Row:

@@ -73,7 +73,8 @@ class RunFiles:
     def outcomes(self) -> dict[str, int]:
         """The number of rows by outcome."""
         lost, aside = sum(self.summary.eliminated.values()), sum(self.summary.set_aside.values())
-        return dict(zip(OUTCOMES, (self.summary.evolved, lost, aside, self.summary.unavailable), strict=True))
+        counts = (self.summary.evolved, self.summary.held_out, lost, aside, self.summary.unavailable)
+        return dict(zip(OUTCOMES, counts, strict=True))
 
     @property
     def lost(self) -> Counter[str]:
