@@ -15,13 +15,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from analyzer import analyze, compare, examine, judge, judges
-from analyzer.examine import CASES_PER_CALL
+from analyzer import CASES_PER_CALL, analyze, compare, examine, judge, judges
 from analyzer.tag import tag_samples
 from evolver import Choose, drawn_from, evolve, initial_method, methods_at_hand
 from generator import GROUP_SIZE, Answering, Groups, Roles, answer, grade_seeds, groups_of_ten, run_group, run_pool
 from generator.answering import SAMPLE
-from generator.engines import cluster_of, drop_near_duplicates
+from generator.engines import cluster_of, drop_copies
 from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL, explored_seeds
 from optimizer import optimize
 from utils.command.command import open_command
@@ -167,15 +166,15 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
             )
         else:
             await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
-    await drop_near_duplicates(rows, seeds, config, ctx.display.each)
-    seeds.hold_out(rows, config)
+    await drop_copies(rows, seeds, config, ctx.display.each)
 
 
 async def evolve_group(
     ctx: RunContext, group: Sequence[SeedInstruction], methods: Sequence[Method]
 ) -> list[RowOutcome]:
     """Evolve and answer ten rows; return an outcome per row, or one per row and round where generations are kept."""
-    config, choose = ctx.config, drawn_from(methods, ctx.config.seed, ctx.config.breadth)
+    config = ctx.config
+    choose = drawn_from(methods, config.seed, config.breadth)
 
     def roles_in(generation: int) -> Roles:
         return roles_of(ctx, lambda seed, _: choose(seed, generation), rounds=1, final=True)
@@ -225,7 +224,7 @@ async def run(seeds: SeedSet, ctx: RunContext, rows: RowStore, folder: Folder) -
         folder.write("tags.json", await tag_samples(ctx.optim, rows, config))
     if ctx.weak and config.examines(final=True):
         grades = await grade_seeds(seeds.of_run(config), answering_of(ctx, 1, examined=True), config.seed)
-    return write_result(ctx, folder, rows, seeds.columns, learned, grades)
+    return write_result(ctx, folder, rows, seeds, learned, grades)
 
 
 async def run_job(config: RunConfig, seeds: SeedSet | None, folder: RunFolder, scratch: Path) -> Told:

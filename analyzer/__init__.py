@@ -6,13 +6,13 @@ from functools import partial
 from analyzer.analyze import analyze
 from analyzer.compare import compare
 from analyzer.equal import equal, with_equality
-from analyzer.examine import examine
+from analyzer.examine import CASES_PER_CALL, examine
 from analyzer.judge import judge
 from utils.concurrency import gather_or_cancel
 from utils.llm import LLM
 from utils.schema import Finding, Trajectory
 
-__all__ = ["analyze", "compare", "equal", "examine", "judge", "judges"]
+__all__ = ["CASES_PER_CALL", "analyze", "compare", "equal", "examine", "judge", "judges"]
 
 
 def judges(

@@ -20,7 +20,7 @@ from utils.files.row_store import RowStore
 from utils.llm import LLM
 from utils.llm.replies.cases import Case, read_cases
 from utils.prompts import case_block, fill, user
-from utils.rows.records import StoredRow, stored_rows
+from utils.rows.records import row_of, stored_rows
 from utils.schema import Completion
 from utils.text.measures.sample import rank
 from utils.text.measures.tags import TagComparison, Tags, fold, merge_similar
@@ -58,8 +58,8 @@ async def tag_samples(llm: LLM, rows: RowStore, config: RunConfig) -> str:
     # As many rows as seeds: diversity falls as a sample grows.
     of_rows = (key for key, outcome in outcomes.items() if outcome == "evolved")
     evolved = sample_ids(of_rows, len(drawn), config.seed)
-    seeds = [StoredRow(*rows.get(key)).record["seed_instruction"] for key in drawn]
-    tagged = await tag(llm, [*seeds, *(StoredRow(*rows.get(key)).record["instruction"] for key in evolved)])
+    seeds = [row_of(rows, key).record["seed_instruction"] for key in drawn]
+    tagged = await tag(llm, [*seeds, *(row_of(rows, key).record["instruction"] for key in evolved)])
     return TagComparison.of(tagged[: len(drawn)], tagged[len(drawn) :]).model_dump_json(indent=2) + "\n"
 
 

@@ -35,6 +35,7 @@ from utils.prompts import INDENT, fill, user
 from utils.run.context import RunContext
 from utils.run.run_folder import RunFolder
 from utils.seeds import SeedSet, SeedSource, load_seeds
+from utils.text.decontamination import benchmarks_of
 
 TREES, SEEDS = "explored.jsonl", "seeds.jsonl"  # in the run folder
 SUBTASKS_PER_CALL = 4  # M: half a level, so that the other half is found knowing what lies below the first
@@ -78,7 +79,7 @@ async def explored_seeds(ctx: RunContext, folder: RunFolder, path: FilePath) -> 
     folder.write_lines(SEEDS, seed_records(trees))
     if not any(seed_records(trees)):
         raise EndpointError("exploring brought no instructions; see run.log, then run again")
-    return load_seeds([SeedSource(str(folder.path / SEEDS))], path)
+    return load_seeds([SeedSource(str(folder.path / SEEDS))], path, benchmarks_of(config))
 
 
 async def explore(

@@ -135,8 +135,9 @@ def test_a_report_shows_them_and_its_counts_add_up(tmp_path):
 
 
 def test_a_trial_of_ten_seeds_holds_out_those_of_the_draw_that_are_among_them(tmp_path):
-    done(tmp_path, *AS_THEY_ARE, *QUARTER, "--test-run", "1")
-    assert ids(tmp_path / "x.heldout.json") == {row_id for row_id in DRAWN if row_id < 10}
+    done(tmp_path, *AS_THEY_ARE, *QUARTER, "--test-run", "1", "--seed", "1")
+    assert draw_held_out(range(12), 0.25, 1) == {3, 10, 11}
+    assert ids(tmp_path / "x.heldout.json") == {3}
 
 
 # --- The file --------------------------------------------------------------------------------------

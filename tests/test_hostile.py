@@ -153,7 +153,13 @@ def test_a_recording_writes_nowhere_uploads_nothing_and_names_no_key(recorded, t
 
 
 @pytest.mark.parametrize(
-    ("setting", "flag"), [("data_path", "--data-path"), ("method", "--method"), ("compare", "--method")]
+    ("setting", "flag"),
+    [
+        ("data_path", "--data-path"),
+        ("decontaminate", "--decontaminate"),
+        ("method", "--method"),
+        ("compare", "--method"),
+    ],
 )
 @pytest.mark.parametrize("way", ["absolute", "above", "link"])
 def test_a_recording_reads_no_file_outside_of_its_folder(recorded, tmp_path, setting, flag, way):
@@ -163,7 +169,9 @@ def test_a_recording_reads_no_file_outside_of_its_folder(recorded, tmp_path, set
     secret.write_text('{"instruction": "the secret"}\n')
     (folder / "link.jsonl").symlink_to(secret)
     value = {"absolute": str(secret), "above": "../secret.jsonl", "link": "link.jsonl"}[way]
-    recording = recording_with(recorded, folder, **{setting: [value] if setting == "compare" else value})
+    recording = recording_with(
+        recorded, folder, **{setting: [value] if setting in ("compare", "decontaminate") else value}
+    )
     assert flag in failed(run(tmp_path, "--replay", recording), 2)
     assert not (tmp_path / "evolution_result.json").exists()
 

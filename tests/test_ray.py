@@ -46,6 +46,7 @@ from utils.schema import (
     SeedInstruction,
     Trajectory,
 )
+from utils.text.decontamination import BenchmarkItems, eliminate_contaminated
 from utils.text.near_duplicates import eliminate_near_duplicates
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
@@ -55,7 +56,7 @@ from ray import cloudpickle
 from ray.cluster_utils import Cluster as Machines
 from ray.data import DataContext
 
-from generator.scale_out import near_duplicates
+from generator.scale_out import decontamination, near_duplicates
 
 ROWS = 200
 LIMIT = 300.0  # seconds; on a busy machine Ray takes many times what it needs
@@ -398,6 +399,31 @@ def test_shared_out_the_near_copy_filter_drops_what_it_drops_on_one_machine(mach
         eliminate_near_duplicates(one, seeds, 0.7)
         with engine.connected(machines.address):
             asyncio.run(engine.eliminate_near_duplicates_in_shards(other, seeds, 0.7, in_silence))
+        assert list(other.items()) == list(one.items())
+        kinds = Counter(kind for _, (kind, _) in one.items())
+        assert min(kinds["evolved"], kinds["eliminated"]) > 3
+
+
+def test_shared_out_benchmarks_keep_out_what_they_keep_out_on_one_machine(machines, tmp_path, monkeypatch):
+    monkeypatch.setattr(decontamination, "ON_DRIVER", 0)
+    monkeypatch.setattr(decontamination, "IN_A_TASK", 7)
+    random = Random(12)
+    items = [" ".join(random.choices(WORDS, k=12)) for _ in range(5)]
+    benchmarks = BenchmarkItems({"one": items[:2], "two": items[2:]}, 0.7)
+    texts = [
+        " ".join([*random.choice(items).split()[: random.choice((0, 7, 10, 12))], *random.choices(WORDS, k=9)])
+        for _ in range(60)
+    ]
+    benchmarks.match(f"{items[0][:40]} and more")  # its arrays have grown, as after the seeds
+    with RowStore(tmp_path / "one") as one, RowStore(tmp_path / "other") as other:
+        for rows in (one, other):
+            rows.put_many(
+                (seed.id, stored_row(outcome_of(seed, text), "m"))
+                for seed, text in zip(seeds_of(60), texts, strict=True)
+            )
+        eliminate_contaminated(one, benchmarks)
+        with engine.connected(machines.address):
+            asyncio.run(engine.eliminate_contaminated_in_tasks(other, benchmarks, in_silence))
         assert list(other.items()) == list(one.items())
         kinds = Counter(kind for _, (kind, _) in one.items())
         assert min(kinds["evolved"], kinds["eliminated"]) > 3

@@ -24,12 +24,16 @@ KNOWN_KEYS = ", ".join(f"{EXTRA}NAME" if name == "extra" else name for name in L
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """What the help says of a flag; its default is added there. `how` marks one that does not change what comes out."""
+    """What the help says of a flag; its default is added there. `how` marks one that does not change what comes out.
+
+    A `repeatable` one may be given several times, each with a value.
+    """
 
     group: str
     metavar: str
     help: str
     how: bool = False
+    repeatable: bool = False
 
 
 Names = tuple[Annotated[str, Field(min_length=1)], ...]
@@ -88,7 +92,7 @@ class RunConfig(BaseModel):
     ] = None
     explore: Annotated[
         tuple[Annotated[str, Field(pattern=r"\S")], ...],
-        Flag("seeds", "DOMAIN", "seeds from exploring a domain, instead of a data set; repeatable"),
+        Flag("seeds", "DOMAIN", "seeds from exploring a domain, instead of a data set; repeatable", repeatable=True),
     ] = ()
     explore_depth: Annotated[int, Field(ge=1, le=6), Flag("seeds", "K", "levels of sub-tasks")] = 2
     explore_breadth: Annotated[
@@ -97,6 +101,15 @@ class RunConfig(BaseModel):
         Flag("seeds", "B,B", "sub-tasks of a task, per level"),
     ] = (8, 6)
     explore_samples: Annotated[int, Field(ge=1), Flag("seeds", "N", "instructions per task")] = 10
+    decontaminate: Annotated[
+        Names,
+        Flag(
+            "seeds",
+            "FILE|HUB[:COLUMN]",
+            "benchmark whose items must be neither seeds nor rewrites; repeatable",
+            repeatable=True,
+        ),
+    ] = ()
     method: Annotated[
         str, Flag("learning", "auto|evol-instruct|FILE", "learn a method, draw six operations, or read one")
     ] = "auto"
@@ -237,8 +250,9 @@ class RunConfig(BaseModel):
             raise ValueError(f"--save-path must end in one of {', '.join(SUFFIXES)}, not {self.result.name!r}")
         if self.data_path and self.explore:
             raise ValueError("--data-path and --explore exclude each other: seeds come from one or from the other")
-        if self.data_path and (holds_password(self.data_path) or _url_holds_secret(self.data_path)):
-            raise ValueError("--data-path holds a password: leave it out, and give credentials in the environment")
+        for flag, paths in (("--data-path", (self.data_path or "",)), ("--decontaminate", self.decontaminate)):
+            if any(holds_password(path) or _url_holds_secret(path) for path in paths):
+                raise ValueError(f"{flag} holds a password: leave it out, and give credentials in the environment")
         if self.ray_address and "@" in self.ray_address:
             raise ValueError("--ray-address is HOST:PORT, without user or password")
         if not self.data_path and not self.explore and not self.offline:
@@ -398,6 +412,7 @@ class RunConfig(BaseModel):
 
 LLM_FLAGS = ("evol_llm_config", "optim_llm_config", "weak_llm_config")
 HOW_NOT_WHAT = {name for name, flag in marked(RunConfig, Flag).items() if flag.how}
+REPEATABLE = {name for name, flag in marked(RunConfig, Flag).items() if flag.repeatable}
 # The settings that a replay takes from its recording, and of an llm-config the keys.
 FROM_RECORDINGS = {
     **{name: () for name in RunConfig.model_fields if name not in HOW_NOT_WHAT},

@@ -139,12 +139,14 @@ class SeedInstruction:
 class SetAside(NamedTuple):
     """A row of the data set that cannot be a seed.
 
-    `reason` is `empty`, `duplicate`, `no_user_turn`, `not_text`, `tool_use` or `unknown_shape`.
+    `reason` is `empty`, `duplicate`, `no_user_turn`, `not_text`, `tool_use` or `unknown_shape`; or `contaminated`, and
+    then `note` is the item of a benchmark.
     """
 
     id: int
     text: str
     reason: str
+    note: str | None = None
 
 
 class Seeds(Protocol):

@@ -98,7 +98,7 @@ def _read_as(name: str, flag: Flag) -> dict[str, Any]:
         return {"action": "store_true"}
     if not flag.metavar:
         return {"action": argparse.BooleanOptionalAction}
-    several = {"nargs": "+"} if name in LLM_FLAGS else {"action": "append"} if name == "explore" else {}
+    several = {"nargs": "+"} if name in LLM_FLAGS else {"action": "append"} if flag.repeatable else {}
     return {"metavar": flag.metavar, **several}
 
 

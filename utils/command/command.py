@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from utils.command.arguments import parse_arguments, typed, wants_json
-from utils.config import RunConfig
+from utils.command.arguments import flag_of, parse_arguments, typed, wants_json
+from utils.config import REPEATABLE, RunConfig
 from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError
 from utils.files.storage import store_of
 from utils.llm import check_keys
@@ -23,6 +23,7 @@ from utils.rows.held_out import held_out_path
 from utils.rows.summary import Summary, Told
 from utils.run.run_folder import RunFolder, check_output, check_partitions
 from utils.seeds import SeedSet, SeedSource, load_seeds
+from utils.text.decontamination import benchmarks_of
 from utils.urls import is_url
 
 T = TypeVar("T")
@@ -51,18 +52,22 @@ class Command:
         set_up_logging(config.log_level, config.log_format == "json")
         load_environment(config.key_variables)
         self.scratch = self._resources.enter_context(scratch_folder())
+        benchmarks = benchmarks_of(config)  # read before anything costs, also where the seeds are yet to be found
         if config.explore:
             return config, None
-        seeds = self._resources.enter_context(load_seeds(seed_sources(config), self.scratch / "seeds.sqlite"))
+        stored = self.scratch / "seeds.sqlite"
+        seeds = self._resources.enter_context(load_seeds(seed_sources(config), stored, benchmarks))
         for run in config.runs():
             if run.learns:
                 seeds.split(config)
         self._similar = similar_seeds(config, seeds)
+        if benchmarks:
+            self._similar += f"\nseeds that repeat an item of a benchmark: {seeds.contaminated:,}, set aside"
         return config, seeds
 
     def say_plan(self, plan: str) -> None:
         """Say what was planned, and how many seeds repeat others."""
-        say(f"{plan}\n{self._similar}".rstrip())
+        say("\n".join(filter(None, (plan, self._similar.strip()))))
 
     def open_folder(self) -> RunFolder:
         """Check output paths and keys, in this order and before anything costs; then open the run folder.
@@ -125,13 +130,14 @@ def open_command(argv: Sequence[str]) -> Iterator[Command]:
 
 
 def without_repetition(argv: Sequence[str]) -> list[str]:
-    """Return the flags without those that a later one of the same name overrides; `--explore` may be repeated."""
+    """Return the flags without those that a later one of the same name overrides, but all of a repeatable one."""
     flags: list[list[str]] = []
     for word in argv:
         if word.startswith("--") or not flags:
             flags.append([])
         flags[-1].append(word)
-    last = {words[0]: words for words in flags if words[0] != "--explore"}
+    repeatable = {flag_of(name) for name in REPEATABLE}
+    last = {words[0]: words for words in flags if words[0] not in repeatable}
     return [word for words in flags if last.get(words[0], words) is words for word in words]
 
 

@@ -65,12 +65,28 @@ def _settings(recording: Path) -> dict[str, Any]:
 
 
 def _data_path(value: Any, recording: Path) -> Any:
+    return _named_data(value, recording, "data set", "--data-path")
+
+
+def _named_data(value: Any, recording: Path, what: str, flag: str) -> Any:
     if found := _beside(value, recording):
         return found
     is_name = isinstance(value, str) and HUB_NAME.fullmatch(value) and Path(value).suffix.lower() not in ROWS
     if is_name and not Path(value).exists():  # a folder here would be taken for the data set
         return value
-    raise _missing("data set", value, "--data-path")
+    raise _missing(what, value, flag)
+
+
+def _benchmarks(values: Any, recording: Path) -> Any:
+    return [_benchmark(value, recording) for value in values] if isinstance(values, list) else values
+
+
+def _benchmark(value: Any, recording: Path) -> Any:
+    """Return a recorded benchmark: the file beside the recording, or a name of the Hub, with the column there is."""
+    path, colon, column = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if colon and path and not _beside(value, recording):
+        return f"{_named_data(path, recording, 'benchmark', '--decontaminate')}:{column}"
+    return _named_data(value, recording, "benchmark", "--decontaminate")
 
 
 def _method(value: Any, recording: Path) -> Any:
@@ -104,4 +120,9 @@ def _missing(what: str, value: Any, flag: str) -> ConfigError:
     )
 
 
-FILES: dict[str, Callable[[Any, Path], Any]] = {"data_path": _data_path, "method": _method, "compare": _compared}
+FILES: dict[str, Callable[[Any, Path], Any]] = {
+    "data_path": _data_path,
+    "decontaminate": _benchmarks,
+    "method": _method,
+    "compare": _compared,
+}

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from utils.config import RunConfig
 from utils.files.writing import Columns, arrow_type
 from utils.rows.records import EVOLVED
-from utils.rows.summary import MethodSummary, Summary
+from utils.rows.summary import BenchmarkSummary, MethodSummary, Summary
 from utils.schema import Method
+from utils.seeds import benchmark_source
 from utils.text.measures.languages import count_scripts, language, shares
 
 if TYPE_CHECKING:
@@ -219,9 +220,17 @@ def _ledger(summary: Summary) -> str:
         *([f"Evolved likewise, but held out of this data set: {summary.held_out}."] if summary.held_out else []),
         f"Eliminated: {_by_reason(summary.eliminated)}.",
         f"Set aside as no seeds: {_by_reason(summary.set_aside)}.",
+        *(f"Kept out: {_code(name)}, {found}." for name, found in map(_benchmark, summary.benchmarks)),
         *([f"Without an answer: {summary.unavailable}."] if summary.unavailable else []),
     ]
     return "## Rows\n\n" + _bullets(lines)
+
+
+def _benchmark(benchmark: BenchmarkSummary) -> tuple[str, str]:
+    """Return the name of a benchmark, without the folder of a file, and what was found of it."""
+    is_here = Path(benchmark_source(benchmark.name).data_path).expanduser().exists()
+    name = Path(benchmark.name).name if is_here else benchmark.name
+    return name, f"{benchmark.items} items; rows that repeat one: {benchmark.seeds + benchmark.rewrites}"
 
 
 def _by_reason(counts: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from utils.files.row_store import RowStore
 from utils.files.storage import store_of
 from utils.files.writing import Columns, write_parts, write_rows
 from utils.rows.counts import RowCounts
-from utils.rows.held_out import HELD_OUT, held_out_path
+from utils.rows.held_out import HELD_OUT, held_out_path, hold_out
 from utils.rows.records import (
     ANSWERS,
     EVOLVED,
@@ -22,6 +22,7 @@ from utils.rows.summary import Summary, summarize
 from utils.run.context import RunContext
 from utils.run.run_folder import Folder
 from utils.schema import Learned, RowOutcome, SeedGrades
+from utils.seeds import SeedSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,18 @@ def write_methods(folder: Folder, learned: Learned, complexity: Callable[[Sequen
 
 
 def write_result(
-    ctx: RunContext, folder: Folder, rows: RowStore, of_seeds: Columns, learned: Learned, grades: SeedGrades | None
+    ctx: RunContext, folder: Folder, rows: RowStore, seeds: SeedSet, learned: Learned, grades: SeedGrades | None
 ) -> Ran:
     """Write result, rejects and summary of `rows`, which holds what became of every row; return them with the run.
 
-    With `--hold-out` the rows held out get a file of their own. `of_seeds` are the columns that only some seed sets
-    need, `grades` those of answers to seeds, if there is a weak LLM. Raises DataError where a file cannot be written.
+    With `--hold-out` the rows held out get a file of their own. `seeds` say which columns and which benchmarks there
+    are; `grades` are those of answers to seeds, if there is a weak LLM. Raises DataError where a file cannot be
+    written.
     """
-    config, counts, each = ctx.config, RowCounts.of(rows, learned.seen), ctx.display.each
-    columns = EVOLVED | of_seeds | (ANSWERS if config.answers > 1 else {})
+    config, each = ctx.config, ctx.display.each
+    hold_out(rows, seeds.held_out(config), config)
+    counts = RowCounts.of(rows, learned.seen)
+    columns = EVOLVED | seeds.columns | (ANSWERS if config.answers > 1 else {})
     kept, held_out = (counts.by_reason(outcome).total() for outcome in ("evolved", HELD_OUT))
     evolved = each("writing: rows", result_records(evolved_records(rows), columns), kept)
     lost = each("writing: rejects", rejected_records(rows), counts.total - kept - held_out)
@@ -72,6 +76,8 @@ def write_result(
             write_parts(store_of(config.on_store(path)), records, columns)
         else:
             write_rows(path, records, columns)
-    summary = summarize(counts, learned, ctx.ledger, time.monotonic() - ctx.started, config, grades)
+    benchmarks = seeds.benchmarks.summaries(rows) if seeds.benchmarks else ()
+    seconds = time.monotonic() - ctx.started
+    summary = summarize(counts, learned, ctx.ledger, seconds, config, grades, benchmarks)
     folder.write("summary.json", summary.model_dump_json(indent=2) + "\n")
     return Ran(rows, columns, learned, summary)

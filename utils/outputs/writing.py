@@ -16,7 +16,7 @@ from utils.process.each import Each, in_silence
 from utils.rows.held_out import held_out_path
 from utils.rows.records import evolved_records, stored_rows
 from utils.run.run_folder import Folder, check_output, is_run_file
-from utils.seeds import SeedSource
+from utils.seeds import SeedSource, benchmark_source
 from utils.seeds.files import files_of, is_of_run_here
 from utils.urls import is_url
 
@@ -60,10 +60,13 @@ def check_apart(config: RunConfig) -> None:
 
 def _read(config: RunConfig) -> Iterator[tuple[str, Path]]:
     """Yield the local files that a run reads, each after the name that an error calls it by (mostly a flag)."""
-    if config.data_path and not is_url(config.data_path):
-        with suppress(DataError):  # raised again when the seeds are read
-            source = SeedSource(os.path.expanduser(config.data_path))
-            yield from (("--data-path", Path(file.path)) for file in files_of(source))
+    named = [("--data-path", config.data_path or "")]
+    named += [("--decontaminate", benchmark_source(name).data_path) for name in config.decontaminate]
+    for flag, path in named:
+        if path and not is_url(path):
+            with suppress(DataError):  # raised again when they are read
+                source = SeedSource(os.path.expanduser(path))
+                yield from ((flag, Path(file.path)) for file in files_of(source))
     for flag, names in (("--method", (config.method,)), ("--compare", config.compare)):
         yield from ((flag, Path(name)) for name in names if name not in ("auto", EVOL_INSTRUCT))
     if config.replay:

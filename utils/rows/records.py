@@ -63,7 +63,7 @@ def set_aside_rows(rows: Iterable[SetAside], config: RunConfig) -> Iterator[tupl
 
 def set_aside_row(row: SetAside) -> StoredRow:
     """Return the stored row of a row of the data set that is no seed: empty, a duplicate, not a text."""
-    return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0))
+    return StoredRow.rejected(Reject(row.id, row.text, None, None, None, row.reason, "set_aside", 0, 0, row.note))
 
 
 def dropped_row(row: StoredRow, reason: str, note: str | None = None) -> StoredRow:
@@ -90,6 +90,11 @@ def stored_rows(rows: RowStore) -> Iterator[tuple[int, StoredRow]]:
 def _stored(outcome: str, record: dict[str, Any], first: Sequence[Any] | None) -> StoredRow:
     """Make a stored row of what came back from the store, where a tuple is a list."""
     return StoredRow(outcome, record, FirstAttempt(*first) if first else None)
+
+
+def row_of(rows: RowStore, key: int) -> StoredRow:
+    """Return one row of a store."""
+    return _stored(*rows.get(key))
 
 
 def evolved_records(rows: RowStore, outcome: str = "evolved") -> Iterator[dict[str, Any]]:

@@ -71,6 +71,22 @@ class AnsweredBySummary(Documented):
         return f"{self.model or self.asked}{f' ({self.fingerprint})' if self.fingerprint else ''}"
 
 
+class BenchmarkSummary(Documented):
+    """A benchmark that must stay out (`--decontaminate`), and what was found of it."""
+
+    name: str
+    """As the flag names it."""
+    items: int
+    seeds: int
+    """Seeds that were set aside because they repeat one of its items."""
+    rewrites: int
+    """Rewrites that were eliminated for the same."""
+
+    def __str__(self) -> str:
+        found = f"{self.seeds:,} seeds set aside, {self.rewrites:,} rewrites eliminated"
+        return f"{self.name}: {found}, {self.items:,} items"
+
+
 class Summary(Documented):
     """`summary.json` of a run folder. rows_in = evolved + held_out + eliminated + set_aside + unavailable."""
 
@@ -87,6 +103,8 @@ class Summary(Documented):
     """Rows of the data set that are no seeds, by reason."""
     unavailable: int
     """Rows that no answer came for; the same command asks for them again."""
+    benchmarks: list[BenchmarkSummary] = Field(default_factory=list)
+    """Benchmarks that must stay out; each row that repeats items is counted for one of them."""
     retention: float
     """(evolved + held_out) / rows_in."""
     unseen: UnseenSummary | None = None
@@ -132,6 +150,7 @@ def summarize(
     seconds: float,
     config: RunConfig,
     of_seeds: SeedGrades | None = None,
+    benchmarks: Sequence[BenchmarkSummary] = (),
 ) -> Summary:
     """Return the summary of a run: its rows, its methods, and what its calls used; `seconds` is its wall time.
 
@@ -146,6 +165,7 @@ def summarize(
         eliminated=dict(counts.by_reason("eliminated").most_common()),
         set_aside=dict(counts.by_reason("set_aside").most_common()),
         unavailable=counts.by_reason("unavailable").total(),
+        benchmarks=list(benchmarks),
         retention=(evolved + held_out) / total,
         unseen=unseen_summary(counts) if config.judges_alike and config.generations else None,
         labels=dict(counts.labels.most_common()),
@@ -227,15 +247,17 @@ def told(summary: Summary, history: Sequence[Candidate], config: RunConfig, form
 def as_text(summary: Summary, history: Sequence[Candidate], config: RunConfig) -> str:
     """Return the summary as lines of text for stdout."""
     saw = "rows that learning never saw" if config.learns else "rows, first attempts"
-    held_out = f"held out      {summary.held_out} -> {config.on_store(held_out_path(config.result))}"
     lines = [
         *([f"failure rate  {summary.unseen} {saw}"] if summary.unseen else []),
         f"rows in       {summary.rows_in}",
         f"evolved       {summary.evolved} ({summary.result_share:.1%}) -> {config.save_path}",
-        *([held_out] if config.hold_out else []),
         f"eliminated    {_by_reason(summary.eliminated)}",
         f"set aside     {_by_reason(summary.set_aside)}",
     ]
+    if config.hold_out:
+        at = next(number for number, line in enumerate(lines) if line.startswith("evolved"))
+        lines.insert(at + 1, f"held out      {summary.held_out} -> {config.on_store(held_out_path(config.result))}")
+    lines += [f"benchmark     {benchmark}" for benchmark in summary.benchmarks]
     if summary.unavailable:
         lines.append(f"unavailable   {summary.unavailable} (the same command asks for them again)")
     if summary.grades:

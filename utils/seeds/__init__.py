@@ -11,10 +11,12 @@
     rows.py         a row becomes a seed, or is set aside
     kept.py         columns that are passed through
     seed_set.py     all seeds, on a row store; the split into train and dev
+    benchmarks.py   what seeds and rewrites must not repeat, read as seeds are
 
 Whatever is wrong with the data is a DataError of one line that says what to do.
 """
 
+from utils.seeds.benchmarks import benchmark_source, load_items
 from utils.seeds.records import iter_records
 from utils.seeds.rows import RowReader, digest
 from utils.seeds.seed_set import SeedSet, load_seeds, none_usable, split_seeds
@@ -24,8 +26,10 @@ __all__ = [
     "RowReader",
     "SeedSet",
     "SeedSource",
+    "benchmark_source",
     "digest",
     "iter_records",
+    "load_items",
     "load_seeds",
     "none_usable",
     "split_seeds",

@@ -9,7 +9,8 @@ its files cannot be fetched; both are logged as warnings.
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from utils.errors import DataError
 from utils.files.storage import brief
 from utils.seeds.files import SUFFIXES, File, Splits, files_in, in_splits, without_results
-from utils.seeds.source import SeedSource, names
+from utils.seeds.source import HELD_OUT, SeedSource, names
 
 if TYPE_CHECKING:
     from datasets import DatasetBuilder
@@ -48,7 +49,7 @@ def hub_splits(source: SeedSource) -> Splits:
         from datasets.exceptions import DatasetNotFoundError
 
         try:
-            splits = _by_split(source, _builder(source, source.data_path, token), info.sha)
+            splits = _by_split(source, _builders(source, source.data_path, token), info.sha)
             return _without_results(source, splits, [file.rfilename for file in info.siblings or ()])
         except (DatasetNotFoundError, EmptyDatasetError):
             raise
@@ -74,7 +75,7 @@ def _folder_splits(source: SeedSource, folder: str) -> Splits:
         described = None
     if described:
         _silence()
-        splits = _by_split(source, _builder(source, os.path.abspath(folder), None), None)
+        splits = _by_split(source, _builders(source, os.path.abspath(folder), None), None)
         wanted = {os.path.abspath(os.path.join(folder, name)) for name in inside}
         return {split: [file for file in files if file.path in wanted] for split, files in splits.items()}
     if source.subset:
@@ -90,9 +91,12 @@ def _without_results(source: SeedSource, splits: Splits, inside: list[str]) -> S
     return {split: [file for file in files if file.shown in kept] for split, files in splits.items()}
 
 
-def _by_split(source: SeedSource, builder: "DatasetBuilder", revision: str | None) -> Splits:
-    found = {str(split): list(map(str, paths)) for split, paths in (builder.config.data_files or {}).items()}
-    return {split: [_file(source, path, revision) for path in paths] for split, paths in found.items()}
+def _by_split(source: SeedSource, builders: "Sequence[DatasetBuilder]", revision: str | None) -> Splits:
+    found = defaultdict[str, dict[File, None]](dict)  # a file may be in several subsets
+    for builder in builders:
+        for split, paths in (builder.config.data_files or {}).items():
+            found[str(split)].update(dict.fromkeys(_file(source, str(path), revision) for path in paths))
+    return {split: list(files) for split, files in found.items()}
 
 
 def _file(source: SeedSource, path: str, revision: str | None) -> File:
@@ -206,15 +210,18 @@ def _unreachable(name: str, exc: Exception) -> DataError:
     )
 
 
-def _builder(source: SeedSource, name: str, token: str | None) -> "DatasetBuilder":
+def _builders(source: SeedSource, name: str, token: str | None) -> "list[DatasetBuilder]":
+    """Return the builder of the subset that is meant; where all are, and there are several, of each of them."""
     import datasets
 
     try:
-        return datasets.load_dataset_builder(name, source.subset, token=token)
+        return [datasets.load_dataset_builder(name, source.subset, token=token)]
     except ValueError as exc:
         subsets = datasets.get_dataset_config_names(name, token=token)
         if source.subset in subsets or subsets == ["default"]:
             raise
+        if source.split == HELD_OUT:
+            return [datasets.load_dataset_builder(name, subset, token=token) for subset in subsets]
         problem = f"has no subset {source.subset!r}; it has" if source.subset else "has several subsets:"
         raise DataError(f"{source.data_path} {problem} {names(subsets)}: name one of them with --subset") from exc
 

@@ -12,14 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from utils.config import RunConfig
 from utils.errors import DataError
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns
-from utils.rows.held_out import draw_held_out, hold_out
+from utils.rows.held_out import draw_held_out
 from utils.rows.records import CONTEXT
+from utils.rows.summary import BenchmarkSummary
 from utils.schema import Message, SeedInstruction, Seeds, SetAside
 from utils.seeds.kept import KeptColumns
 from utils.seeds.records import records_of
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 TEST_RUN_ROWS = 10
 OTHER_COLUMN = "name the column of the instructions with --instruction-field"
 REMEDIES = {
+    "contaminated": "choose other seeds, or check what --decontaminate names",
     "tool_use": "calls of tools cannot be evolved; choose another data set",
     "unknown_shape": 'write a chat as {"messages": [{"role": "user", "content": …}, …]}, or ' + OTHER_COLUMN,
 }
@@ -39,13 +41,25 @@ REMEDIES = {
 # --- The set ------------------------------------------------------------------------------------
 
 
+class Benchmarks(Protocol):
+    """Benchmarks that must stay out (utils/text/decontamination.py)."""
+
+    def match(self, text: str) -> str | None:
+        """Return the item that a text repeats, under the name of its benchmark; None for no item."""
+
+    def summaries(self, rows: RowStore) -> list[BenchmarkSummary]:
+        """Return what became of `rows` by benchmark."""
+
+
 class SeedSet:
     """Usable seeds and rows set aside, on a row store. Made by `load_seeds`; close it to delete the row store.
 
-    `ids` are those of the usable seeds, ascending; `total` counts all rows read.
+    `ids` are those of the usable seeds, ascending; `total` counts all rows read; `benchmarks`, if there are any, are
+    those whose items are not among the seeds.
     """
 
-    def __init__(self, store: RowStore) -> None:
+    def __init__(self, store: RowStore, benchmarks: Benchmarks | None = None) -> None:
+        self.benchmarks = benchmarks
         self.ids = array("q")
         self._aside = array("q")
         self._spool = store
@@ -64,7 +78,7 @@ class SeedSet:
         if isinstance(row, SetAside):
             self._aside.append(row.id)
             self._reasons[row.reason] += 1
-            return row.id, [row.text, row.reason]
+            return row.id, [row.text, row.reason, row.note]
         self.ids.append(row.id)
         self._has_context = self._has_context or bool(row.context)
         return row.id, [row.text, row.reference, [(turn.role, turn.content) for turn in row.context], row.extra]
@@ -74,6 +88,11 @@ class SeedSet:
         """The columns that the result has because of these seeds: their context, and what is kept of their rows."""
         kept = self._kept.columns
         return (CONTEXT if self._has_context else {}) | ({"extra": kept} if kept else {})
+
+    @property
+    def contaminated(self) -> int:
+        """How many seeds were set aside because they repeat an item of a benchmark."""
+        return self._reasons["contaminated"]
 
     def aside_by_reason(self) -> str:
         """Return how many rows were set aside for which reasons, as the end of a sentence; empty where none was."""
@@ -98,10 +117,6 @@ class SeedSet:
     def held_out(self, config: RunConfig) -> frozenset[int]:
         """Return the ids of the seeds that `--hold-out` keeps out of learning and of the result."""
         return draw_held_out(self.ids, config.hold_out, config.seed)
-
-    def hold_out(self, rows: RowStore, config: RunConfig) -> None:
-        """Mark the evolved rows of the seeds that are held out as such."""
-        hold_out(rows, self.held_out(config), config)
 
     def split(self, config: RunConfig) -> tuple[list[int], list[int]]:
         """Draw train and dev ids as `split_seeds`, of the seeds that are not held out."""
@@ -136,16 +151,18 @@ def _seed(row_id: int, text: str, reference: str | None, context: list[Any], ext
     return SeedInstruction(row_id, text, reference, tuple(Message(*turn) for turn in context), extra)
 
 
-def load_seeds(sources: Sequence[SeedSource], spool_path: Path) -> SeedSet:
+def load_seeds(sources: Sequence[SeedSource], spool_path: Path, benchmarks: Benchmarks | None = None) -> SeedSet:
     """Read the seeds of one or more sources onto a row store at `spool_path`.
 
     An id is a row's position from 0 (with `--turn all`, a seed's) and runs on from source to source. Of seeds with
-    equal instructions and contexts (a run of blanks counts as one) the first is kept. Unused columns are logged.
+    equal instructions and contexts (a run of blanks counts as one) the first is kept. One that repeats an item of the
+    `benchmarks` is set aside. Unused columns are logged.
     Raises DataError if a source cannot be read, is empty, lacks a column, or if no row at all is usable.
     """
-    seeds = SeedSet(RowStore(spool_path))
+    seeds = SeedSet(RowStore(spool_path), benchmarks)
     try:
-        seeds.add(_unique(_read(sources)))
+        rows = _unique(_read(sources))
+        seeds.add(_screened(rows, benchmarks) if benchmarks else rows)
         if not seeds:
             raise none_usable(sources, seeds.total, (row.reason for row in islice(seeds.set_aside, BATCH)))
     except BaseException:
@@ -158,16 +175,24 @@ def load_seeds(sources: Sequence[SeedSource], spool_path: Path) -> SeedSet:
 def _read(sources: Sequence[SeedSource]) -> Iterator[SeedInstruction | SetAside]:
     row_id = 0
     for source in sources:
-        reader, before = RowReader(source), row_id
-        for row in records_of(source, reader):
-            found = reader.read(row_id, row)
-            row_id += len(found)
-            yield from found
-        if row_id == before:
-            raise DataError(f"{source.data_path} holds no rows: choose another file or data set")
-        reader.columns.check()
+        reader = RowReader(source)
+        for row in seeds_of(source, reader, row_id):
+            yield row
+            row_id = row.id + 1
         if unused := reader.columns.unused():
             log.info("columns not used: %s", plain_names(unused))
+
+
+def seeds_of(source: SeedSource, reader: RowReader, row_id: int = 0) -> Iterator[SeedInstruction | SetAside]:
+    """Yield what `reader` makes of the rows of a source, ids from `row_id` on. Raises DataError as `load_seeds`."""
+    before = row_id
+    for row in records_of(source, reader):
+        found = reader.read(row_id, row)
+        row_id += len(found)
+        yield from found
+    if row_id == before:
+        raise DataError(f"{source.data_path} holds no rows: choose another file or data set")
+    reader.columns.check()
 
 
 def _unique(rows: Iterable[SeedInstruction | SetAside]) -> Iterator[SeedInstruction | SetAside]:
@@ -179,6 +204,14 @@ def _unique(rows: Iterable[SeedInstruction | SetAside]) -> Iterator[SeedInstruct
                 row = SetAside(row.id, row.text, "duplicate")
             seen.add(key)
         yield row
+
+
+def _screened(
+    rows: Iterable[SeedInstruction | SetAside], benchmarks: Benchmarks
+) -> Iterator[SeedInstruction | SetAside]:
+    for row in rows:
+        note = benchmarks.match(row.text) if isinstance(row, SeedInstruction) else None
+        yield SetAside(row.id, row.text, "contaminated", note) if note else row
 
 
 def none_usable(sources: Sequence[SeedSource], total: int, reasons: Iterable[str]) -> DataError:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -31,9 +31,11 @@ _UNSPACED = (
 )
 # Bounded, as normalizing takes time quadratic in a run of combining marks.
 _RUN = re.compile(rf"([{_UNSPACED}]{{1,200}})|[^\W_{_UNSPACED}]{{1,200}}")
+_PAIR = re.compile(f"[{_UNSPACED}]")
 
 PROBED_BEYOND = 2  # terms looked up beyond the necessary ones: more lookups, fewer candidates
 MOST_SEEDS = 20_000  # that near-duplicates are counted among before a run
+UNKNOWN = 0  # what all terms are of a text that is only looked for, where no text that was added holds them
 BATCH = 4096  # candidates compared at a time, which bounds scratch memory
 
 Numbers = np.ndarray
@@ -69,6 +71,11 @@ def tokens(text: str) -> tuple[str, ...]:
         else:
             found.append(run)
     return tuple(found)
+
+
+def is_syllable_pair(token: str) -> bool:
+    """Tell whether a token is a character pair of Hangul or of a script without spaces, and not a word."""
+    return not token.isascii() and _PAIR.match(token, len(token) - 1) is not None
 
 
 def rouge_l(a: str, b: str) -> float:
@@ -145,8 +152,8 @@ class NearDuplicates:
         self.verified = 0
         """Pairs whose LCS was computed so far."""
         self._max_overlap = max_overlap
-        self._ids: dict[str, int] = {}
-        self._postings: list[array[int] | int | None] = []  # by term; a bare number where only one text holds it
+        self._ids: dict[str, int] = {"": UNKNOWN}
+        self._postings: list[array[int] | int | None] = [None]  # by term; a bare number where only one text holds it
         self._sequences = array("I")  # the token ids of all texts, end to end
         self._starts = array("q", [0])
         self._lengths = array("I")
@@ -155,15 +162,15 @@ class NearDuplicates:
 
     def add(self, row_id: int, text: str) -> None:
         """Add a text of row `row_id` that needs no check, as a seed instruction."""
-        self._add(row_id, *self._encode(text))
+        self._add(row_id, *self._encode(text, self._new_id))
 
     def closest(self, row_id: int, text: str) -> NearDuplicate | None:
         """Find the closest text of another row, of equals the first, above `max_overlap`; do not add `text`."""
-        return self._closest(row_id, *self._encode(text))
+        return self._closest(row_id, *self._encode(text, self._known_id))
 
     def all_above(self, row_id: int, text: str) -> list[int]:
         """Return the numbers (from 0, as added) of other rows' texts above `max_overlap`; do not add `text`."""
-        sequence, terms = self._encode(text)
+        sequence, terms = self._encode(text, self._known_id)
         batches = self._candidates(row_id, terms)
         return [
             number
@@ -173,22 +180,25 @@ class NearDuplicates:
 
     def check(self, row_id: int, text: str) -> NearDuplicate | None:
         """Return what `closest` finds; where that is None, add `text`."""
-        sequence, terms = self._encode(text)
+        sequence, terms = self._encode(text, self._new_id)
         found = self._closest(row_id, sequence, terms)
         if found is None:
             self._add(row_id, sequence, terms)
         return found
 
-    def _encode(self, text: str) -> tuple[array[int], list[int]]:
-        """Return token ids in the order of the text, and its terms: all different, as many as tokens."""
+    def _encode(self, text: str, id_of: Callable[[str], int]) -> tuple[array[int], list[int]]:
+        """Return token ids in the order of the text, and its terms: as many as tokens, all different or `UNKNOWN`."""
         sequence, terms, seen = array("I"), list[int](), dict[str, int]()
         for token in tokens(text):
             before = seen[token] = seen.get(token, -1) + 1
-            sequence.append(self._id(token))
-            terms.append(self._id(f"{token} {before}") if before else sequence[-1])
+            sequence.append(id_of(token))
+            terms.append(id_of(f"{token} {before}") if before else sequence[-1])
         return sequence, terms
 
-    def _id(self, term: str) -> int:
+    def _known_id(self, term: str) -> int:
+        return self._ids.get(term, UNKNOWN)
+
+    def _new_id(self, term: str) -> int:
         number = self._ids.setdefault(term, len(self._ids))
         if number == len(self._postings):
             self._postings.append(None)
@@ -260,7 +270,7 @@ class NearDuplicates:
         which is not in it. So the number of different tokens may exceed that of characters.
         """
         self.verified += len(texts)
-        if len(self._codes) < len(self._ids):
+        if len(self._codes) < len(self._ids) or not self._codes.flags.writeable:  # nor is it in a task of Ray
             self._codes = np.zeros(2 * len(self._ids), dtype="<u4")
         distinct = list(dict.fromkeys(sequence))
         self._codes[distinct] = np.arange(1, len(distinct) + 1)

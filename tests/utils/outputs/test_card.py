@@ -11,7 +11,7 @@ from utils.config import RunConfig
 from utils.files.writing import write_rows
 from utils.outputs.card import LICENCE_QUESTION, card, language_shares, with_licence
 from utils.rows.records import CONTEXT, EVOLVED, StoredRow
-from utils.rows.summary import MethodSummary, Summary
+from utils.rows.summary import BenchmarkSummary, MethodSummary, Summary
 from utils.schema import Method
 from utils.text.measures.run import measure_run
 
@@ -150,6 +150,17 @@ def test_where_a_seed_file_lies_is_not_told(tmp_path):
     (tmp_path / "seeds.jsonl").write_text("{}")
     text = made(data_path=str(tmp_path / "seeds.jsonl"))
     assert "Seeds: `seeds.jsonl`." in text
+    assert str(tmp_path) not in text
+
+
+def test_it_names_the_benchmarks_that_were_kept_out_but_not_where_their_files_lie(tmp_path):
+    path = tmp_path / "secret.jsonl"
+    path.write_text("{}")
+    names = (f"{path}:q", "org/bench:q")
+    kept_out = [BenchmarkSummary(name=name, items=9, seeds=2, rewrites=3) for name in names]
+    text = made(run=summary(benchmarks=kept_out))
+    assert "- Kept out: `secret.jsonl:q`, 9 items; rows that repeat one: 5.\n" in text
+    assert "- Kept out: `org/bench:q`, 9 items; rows that repeat one: 5.\n" in text
     assert str(tmp_path) not in text
 
 

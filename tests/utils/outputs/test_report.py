@@ -226,7 +226,16 @@ def test_the_language_of_a_terminal(variables, lang):
 
 def test_every_reason_has_a_name_in_both_languages():
     rules = {rule.name for rule in (*ANSWER_RULES, *REWRITE_RULES)}
-    for reason in (*rules, *OTHER_REASONS, "near_copy", "unavailable", "duplicate", "not_text", "no_user_turn"):
+    for reason in (
+        *rules,
+        *OTHER_REASONS,
+        "near_copy",
+        "contaminated",
+        "unavailable",
+        "duplicate",
+        "not_text",
+        "no_user_turn",
+    ):
         assert ENGLISH.reason(reason) != reason
         assert re.search("[가-힣]", KOREAN.reason(reason) + KOREAN.why(reason))
     assert set(ENGLISH.reasons) >= rules
@@ -454,6 +463,7 @@ def test_a_missing_result_is_one_line(tmp_path):
         "--data-path a/b --evol-llm-config \"model='my model' price_in=0.27 price_out=1\" temperature=none "
         "--optim-llm-config base_url=http://localhost:1/v1 api_key_env=KEY price_in=1 price_out=2 --max-cost 3",
         "'--data-path=-$(touch x)' --test-run 1",
+        "--data-path a/b --decontaminate 'my b.jsonl:q' --decontaminate org/name",
     ],
 )
 def test_the_command_repeats_the_run(argv):

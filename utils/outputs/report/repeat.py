@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from utils.config import EXTRA, LLM_FLAGS, RunConfig
+from utils.config import EXTRA, LLM_FLAGS, REPEATABLE, RunConfig
 from utils.llm_config import LLMConfig
 
 # These flags change nothing in the result; and whoever tries the command must not upload it once more.
@@ -35,13 +35,13 @@ def repeat_command(flags: Mapping[str, Any]) -> str:
 
 
 def _arguments(name: str, value: Any) -> Iterator[list[str]]:
-    """Yield a flag with its value as words of the command line; `--explore` once for each of its values."""
+    """Yield a flag with its value as words of the command line; one that is repeatable once for each of its values."""
     flag = "--" + name.replace("_", "-")
     if name in LLM_FLAGS:
         # quoted twice: the program itself splits these words once more
         yield [flag, *(word for key, setting in value.items() for word in _llm_words(key, setting))]
-    elif name == "explore":
-        yield from (_with_value(flag, domain) for domain in value)
+    elif name in REPEATABLE:
+        yield from (_with_value(flag, each) for each in value)
     elif isinstance(value, list):
         yield _with_value(flag, ",".join(map(str, value)))
     elif value is True:

@@ -48,10 +48,11 @@ class Row:
     steps: tuple[Step, ...]
     answer: Text | None
     reply: Text | None
+    note: Text | None = None
 
     def texts(self) -> list[Text]:
         """Return all texts of the row, those of the steps last."""
-        texts = (self.seed, self.reference, self.answer, self.reply, *(step.text for step in self.steps))
+        texts = (self.seed, self.reference, self.answer, self.reply, self.note, *(step.text for step in self.steps))
         return [text for text in texts if text is not None]
 
 
@@ -113,6 +114,7 @@ def _rejected(record: dict[str, Any]) -> Row:
         steps=() if last is None else (Step(last, None),),
         answer=_optional(record["response"]),
         reply=_optional(record["reply"]),
+        note=_optional(record["note"]),
     )
 
 

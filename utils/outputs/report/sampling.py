@@ -97,6 +97,7 @@ def _cut(row: Row, limit: int) -> Row:
         steps=tuple(Step(step.text.cut(limit), step.method_id) for step in row.steps),
         answer=row.answer and row.answer.cut(limit),
         reply=row.reply and row.reply.cut(limit),
+        note=row.note and row.note.cut(limit),
     )
 
 
@@ -122,6 +123,7 @@ def row_data(row: Row) -> dict[str, Any]:
         "stages": stages,
         "answer": _plain(row.answer),
         "reply": _plain(row.reply),
+        "note": _plain(row.note),
     }
 
 

@@ -66,6 +66,7 @@
     const facts = row.labels.map((label) => `${say("label")}: ${named("labels", label)}`);
     if (row.attempts) facts.push(say("attempts", { count: row.attempts }));
     if (facts.length) body.append(make("p", "tags", facts.join(" · ")));
+    if (row.note) body.append(textBlock(say("note"), row.note));
     body.append(textBlock(say("seed"), row.seed));
     row.stages.forEach(([method, pieces], n) => body.append(textBlock(stageTitle(row, n, method), pieces)));
     if (row.reply) body.append(textBlock(say("raw_reply"), row.reply));
@@ -93,7 +94,7 @@
   const haystacks = new Map();
   function haystack(row) {
     if (!haystacks.has(row)) {
-      const texts = [row.seed, row.answer, row.reply, row.reference, ...row.stages.map((stage) => stage[1])];
+      const texts = [row.seed, row.answer, row.reply, row.note, row.reference, ...row.stages.map((stage) => stage[1])];
       haystacks.set(row, [`#${row.id}`, ...texts.map(whole)].join("\n").toLowerCase());
     }
     return haystacks.get(row);
