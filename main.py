@@ -156,7 +156,7 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
         ctx.display.done(len(outcomes), sum(not outcome.verdict.passed for outcome in outcomes))
 
     rows.put_many(set_aside_rows(seeds.aside_of_run(config), config))
-    with ctx.display.phase("evolving", len(chosen)):
+    with ctx.final_run(len(chosen)):
         if config.engine == "ray":
             from generator.scale_out import FinalRun, evolve_on_ray
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
 from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
@@ -16,11 +17,12 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], at_
     """
     iterator = iter(items)
 
-    async def worker() -> None:
+    async def worker(first: T) -> None:
+        await work(first)
         for item in iterator:
             await work(item)
 
-    await gather_or_cancel(*(worker() for _ in range(at_once)))
+    await gather_or_cancel(*(worker(first) for first in islice(iterator, at_once)))
 
 
 @overload
