@@ -164,7 +164,8 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
                 chosen, FinalRun(ctx, partial(evolve_group, methods=methods), methods), rows, folder.path
             )
         else:
-            await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
+            at_once = min(config.groups_at_once, len(chosen) // GROUP_SIZE + 1)
+            await for_each(groups_of_ten(chosen), of_group, at_once)
     await drop_near_duplicates(rows, seeds, config, ctx.display.each)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import islice
 from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
@@ -17,12 +16,11 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], at_
     """
     iterator = iter(items)
 
-    async def worker(first: T) -> None:
-        await work(first)
+    async def worker() -> None:
         for item in iterator:
             await work(item)
 
-    await gather_or_cancel(*(worker(first) for first in islice(iterator, at_once)))
+    await gather_or_cancel(*(worker() for _ in range(at_once)))
 
 
 @overload

@@ -11,12 +11,11 @@ from typing import IO, Any
 import httpx2
 import openai
 
-from utils.llm.batch.requests import URL
 from utils.llm.client import LARGEST_REPLY, key_header, make_client
 from utils.llm_config import LLMConfig
 
 ENDED = {"completed", "failed", "expired", "cancelled"}
-WINDOW, WINDOW_SECONDS = "24h", 24 * 3600.0
+WINDOW_SECONDS = 24 * 3600.0
 _ID = re.compile(r"(?!\.)[\w.:=|-]{1,512}", re.ASCII)  # a part of a path, which must not lead elsewhere
 
 
@@ -54,8 +53,8 @@ class BatchApi:
         """Create a batch of an uploaded file and return its id."""
         made = await self._client.batches.create(
             input_file_id=file_id,
-            endpoint=URL,
-            completion_window=WINDOW,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
             metadata={"name": name},
             extra_headers=self._headers,
         )

@@ -1,4 +1,4 @@
-"""The endpoint of one LLM whose requests go into batches: an `Endpoint` as any other, so that roles know nothing of it."""
+"""The endpoint of one LLM whose requests go into batches: roles know nothing of it."""
 
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ class BatchEndpoint:
         self._falls_back = falls_back
 
     async def send(self, request: Request) -> Completion:
-        """Return one completion; its failure is `unavailable` when no round brought one. Raises as live endpoints do."""
+        """Return one completion; its failure is `unavailable` when no round brought one. Raises as a live one does."""
         if self._live and not self._rounds.gathers:
             return await self._live.send(request)
         for _ in range(1 + MOST_TIMES_AGAIN):

@@ -159,8 +159,8 @@ class ApiOutlet:
             self._records.sent(batch, await self._call(created, takes_room=True))
         except Refused as refused:
             raise EndpointError(
-                f"{self._border.base_url} takes no batch ({refused}); check that it has a batch API and the model is in "
-                "it, or run with --batch-api off"
+                f"{self._border.base_url} takes no batch ({refused}); check that it has a batch API for this model, "
+                "or run with --batch-api off"
             ) from refused
         log.info("batch %s of %d requests is under way", batch.id, len(batch.keys))
 

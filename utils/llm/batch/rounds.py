@@ -224,8 +224,11 @@ class Rounds:
         for item in gathered:
             if item.outlet.holds(item.key):
                 item.prompt = self._ledger.committed(item.request.kind)
-        count = sum([await outlet.cancel([item for item in gathered if item.prompt is not None
-                                          and item.outlet is outlet]) for outlet in self._outlets.values()])  # fmt: skip
+        count = 0
+        for outlet in self._outlets.values():
+            count += await outlet.cancel(
+                [item for item in gathered if item.outlet is outlet and item.prompt is not None]
+            )
         read = self.answered
         for _ in range(QUIET_TURNS):  # until the journal has them
             await asyncio.sleep(0)
