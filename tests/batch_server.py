@@ -161,7 +161,9 @@ class BatchServer:
         return listed(map(self._shown, self.jobs.values()))
 
     def _shown(self, job: Job) -> dict[str, Any]:
-        errors = [{"code": code, "message": message, "line": None, "param": None} for code, message in job.script.errors]
+        errors = [
+            {"code": code, "message": message, "line": None, "param": None} for code, message in job.script.errors
+        ]
         return {
             "id": job.id,
             "object": "batch",
