@@ -99,7 +99,7 @@ class Run:
         outlet = rounds.outlet("here", lambda: ApiOutlet(
             self.config, "here", rounds, self.records, self.ledger, sleep=self.sleep, now=lambda: self.clock
         ))  # fmt: skip
-        endpoint = BatchEndpoint(live, outlet, rounds, self.config, self.falls_back)
+        endpoint = BatchEndpoint(live, outlet, rounds, self.records, self.config, self.falls_back)
         return JournaledLLM(endpoint, self.config, self.journal, self.ledger)
 
     def ask(self, prompts: Sequence[str] = PROMPTS, then: Callable[[JournaledLLM], Awaitable[None]] = done) -> Any:

@@ -2,7 +2,9 @@
 
 from decimal import Decimal
 
+from utils.llm.batch.records import Records
 from utils.llm.batch.rounds import Outlet, Rounds
+from utils.llm.journal import request_key
 from utils.llm.journaled import Endpoint
 from utils.llm_config import LLMConfig
 from utils.schema import Completion, Request
@@ -18,11 +20,18 @@ class BatchEndpoint:
     """
 
     def __init__(
-        self, live: Endpoint | None, outlet: Outlet, rounds: Rounds, config: LLMConfig, falls_back: bool
+        self,
+        live: Endpoint | None,
+        outlet: Outlet,
+        rounds: Rounds,
+        records: Records,
+        config: LLMConfig,
+        falls_back: bool,
     ) -> None:
         self._live = live
         self._outlet = outlet
         self._rounds = rounds
+        self._records = records
         self._config = at_batch_prices(config)
         self._falls_back = falls_back
 
@@ -30,10 +39,14 @@ class BatchEndpoint:
         """Return one completion; its failure is `unavailable` when no round brought one. Raises as a live one does."""
         if self._live and not self._rounds.gathers:
             return await self._live.send(request)
-        for _ in range(1 + MOST_TIMES_AGAIN):
-            completion = await self._rounds.ask(request, self._config, self._outlet)
+        key = request_key(request)
+        times = self._records.times(key)
+        while times <= MOST_TIMES_AGAIN:
+            completion = await self._rounds.ask(request, key, self._config, self._outlet)
             if completion is not None:
                 return completion
+            times = self._records.left_out(key)
+        self._records.forgive(key)  # who asks in another run begins anew
         if not self._live or not self._falls_back:
             return Completion("", "unavailable")
         with self._rounds.going_on():

@@ -38,4 +38,4 @@ def in_rounds(
         return ApiOutlet(llm_config, place, rounds, records, ledger, worked)
 
     place = str(config.batch_folder or f"{llm_config.model} at {llm_config.base_urls[0]}")
-    return BatchEndpoint(live, rounds.outlet(place, make), rounds, llm_config, config.falls_back)
+    return BatchEndpoint(live, rounds.outlet(place, make), rounds, records, llm_config, config.falls_back)

@@ -12,6 +12,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS batch (
     name TEXT PRIMARY KEY, place TEXT NOT NULL, state TEXT NOT NULL, id TEXT NOT NULL, sent REAL NOT NULL,
     requests INTEGER NOT NULL, keys BLOB NOT NULL
 )"""
+LEFT_OUT = "CREATE TABLE IF NOT EXISTS left_out (key BLOB PRIMARY KEY, times INTEGER NOT NULL)"
 KEY_SIZE = 16
 AT_ONCE = 500  # keys of one query
 
@@ -40,6 +41,7 @@ class Records:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         journal.query(TABLE)
+        journal.query(LEFT_OUT)
 
     def unread(self, place: str | None = None) -> list[Batch]:
         """Return the batches that are not read, at one place or at all of them, in the order of sending."""
@@ -65,6 +67,21 @@ class Records:
     def end(self, batch: Batch) -> None:
         """Record that nothing more is to be had of a batch."""
         self._journal.query("UPDATE batch SET state = 'read', keys = x'' WHERE name = ?", batch.name)
+
+    def times(self, key: bytes) -> int:
+        """Return in how many rounds a request was left out, those of earlier runs included."""
+        rows = self._journal.query("SELECT times FROM left_out WHERE key = ?", key)
+        return int(rows[0][0]) if rows else 0
+
+    def left_out(self, key: bytes) -> int:
+        """Record that a round has left a request out, and return how many have."""
+        times = self.times(key) + 1
+        self._journal.query("INSERT OR REPLACE INTO left_out VALUES (?, ?)", key, times)
+        return times
+
+    def forgive(self, key: bytes) -> None:
+        """Begin to count anew."""
+        self._journal.query("DELETE FROM left_out WHERE key = ?", key)
 
     def has(self, keys: Sequence[bytes]) -> bool:
         """Tell whether the journal has completions for all of these keys."""

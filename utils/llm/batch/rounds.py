@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from utils.errors import Waiting
-from utils.llm.journal import request_key
 from utils.llm.ledger import Ledger, estimated_tokens
 from utils.llm_config import LLMConfig
 from utils.schema import Completion, Request
@@ -106,14 +105,13 @@ class Rounds:
             self._going_on -= 1
             self._changed.set()
 
-    async def ask(self, request: Request, config: LLMConfig, outlet: Outlet) -> Completion | None:
-        """Return the completion of a request from the next round; None if that brings none.
+    async def ask(self, request: Request, key: bytes, config: LLMConfig, outlet: Outlet) -> Completion | None:
+        """Return the completion of a request, whose journal key is `key`, from the next round; None if it brings none.
 
         Raises what `stop` was called with, and what an outlet raises.
         """
         if self._stopped:
             raise self._stopped
-        key = request_key(request)
         item = self._open.get((outlet, key))
         if item is None:  # else another LLM asks for the very same
             item = Item(request, key, config, outlet, asyncio.get_running_loop().create_future())
