@@ -14,6 +14,7 @@ from decimal import Decimal
 from math import ceil
 from typing import NamedTuple
 
+from utils.command.plan_batches import rounds_of, said_of_rounds
 from utils.config import EVOL_INSTRUCT, RunConfig
 from utils.llm.journal import CallHistory, journal_history
 from utils.llm.ledger import text_tokens
@@ -49,6 +50,8 @@ class PlannedCalls:
     most: int
     input_tokens: float
     output_tokens: float
+    rounds: tuple[int, int] = (0, 0)
+    """In how many rounds of batches they go, at least and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,10 @@ class Planner:
         """Return all lines of the plan, in the order of the run; lines without calls are left out."""
         learns = self._config.learns
         lines = [*self._exploring(), *(self._learning() if learns else ()), *self._final()]
-        return [line for line in lines if line.most]
+        size = (self._config, self._size.rows, self._per_call.rows)
+        return [
+            replace(line, rounds=rounds_of(line.title, line.least, line.most, *size)) for line in lines if line.most
+        ]
 
     def _line(self, title: str, kind: str, least: int, most: int, shown: float) -> PlannedCalls:
         """Make a line of the plan; `shown` counts the tokens of the texts in one prompt, besides the prompt's own."""
@@ -195,10 +201,13 @@ class Planner:
 
 def cost_of(line: PlannedCalls, calls: int, config: RunConfig) -> Decimal:
     llm: LLMConfig = config.evol_llm_config if line.kind in OF_EVOL_LLM else config.optim_llm_config
-    return llm.cost(round(calls * line.input_tokens), round(calls * line.output_tokens))
+    cost = llm.cost(round(calls * line.input_tokens), round(calls * line.output_tokens))
+    return cost * llm.price_batch if any(line.rounds) else cost
 
 
 def seconds_of(line: PlannedCalls, calls: int, config: RunConfig) -> float:
+    if any(line.rounds):
+        return 0.0
     at_once = 32 if config.batch_size == "auto" else config.batch_size
     return calls * (FIRST_TOKEN_SECONDS + line.output_tokens / TOKENS_PER_SECOND) / at_once
 
@@ -239,7 +248,8 @@ def plan_text(lines: Sequence[PlannedCalls], config: RunConfig, history: Mapping
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     table = [_aligned(row, widths) for row in (head, *rows)]
     times = [sum(seconds_of(line, getattr(line, end), config) for line in lines) / 60 for end in ends]
-    return "\n".join((*table, "", *_assumptions(config, history, times)))
+    said = _assumptions(config, history, times) + said_of_rounds(line.rounds for line in lines)
+    return "\n".join((*table, "", *said))
 
 
 def _row(line: PlannedCalls, config: RunConfig, history: Mapping[str, CallHistory]) -> tuple[str, ...]:
