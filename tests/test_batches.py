@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.batch_server import BatchServer, JobScript, Line, expired_line, offline_line
-from tests.command import SEEDS, SMALL, failed, finish, run, served, start
+from tests.command import SEEDS, SMALL, failed, finish, run, run_here, served, start
 from tests.fakes import CUT, Act, MisbehavingServer
 from tests.offline_server import offline_reply
 
@@ -150,7 +150,7 @@ def test_cancelled_batches_give_back_what_they_have_finished(tmp_path, expected,
     provider.after = lambda call: None
     ran = run(tmp_path, *flags(provider), "--cancel-batches")
     assert ran.code == 0, ran.err
-    assert "1 batches cancelled, 2 answers read from them; 50 answers are kept, continue with: sh main.sh" in ran.out
+    assert "batches cancelled: 1, answers read from them: 2; 50 answers are kept, continue with: sh main.sh" in ran.out
     assert "--cancel-batches" not in ran.out
     assert len(provider.jobs) == 1
     provider.otherwise = JobScript()
@@ -184,68 +184,74 @@ def answer_rounds(folder: Path, answer: Callable[[Line], Line] = offline_line) -
     return [path.name for path in open_rounds]
 
 
-def test_a_round_is_a_file_and_between_rounds_the_program_ends(tmp_path, expected):
-    """Nobody can be reached, and no key is needed."""
+@pytest.fixture
+def ends(tmp_path, monkeypatch, capsys) -> Callable[..., str]:
+    """Run the command with the rounds in a folder, in this process; return what it says in the end."""
     (tmp_path / "rounds").mkdir()
-    ran = run(tmp_path, *in_folder())
-    assert ran.code == 0, ran.err
+    monkeypatch.chdir(tmp_path)
+
+    def run_to_its_end(*flags: str, code: int = 0) -> str:
+        assert run_here(*in_folder("--max-steps", "0", "--quiet", *flags)) == code
+        said = capsys.readouterr()
+        return said.err.splitlines()[-1] if code else said.out
+
+    return run_to_its_end
+
+
+def test_a_round_is_a_file_and_between_rounds_the_program_ends(tmp_path, ends, tmp_path_factory):
+    """Nobody can be reached, and no key is needed."""
+    said = ends()
     first = tmp_path / "rounds" / "round-0001.jsonl"
-    assert ran.out.startswith(f"{first} (10 requests to served) waits for round-0001.out.jsonl; 0 answers are kept, ")
-    assert ran.out.count("\n") == 1
+    assert said.startswith(f"{first} (12 requests to served) waits for round-0001.out.jsonl; 0 answers are kept, ")
+    assert said.count("\n") == 1
     before = first.read_bytes()
-    assert run(tmp_path, *in_folder()).out == ran.out  # nothing has changed
+    assert ends() == said  # nothing has changed
     assert first.read_bytes() == before
     rounds = 0
     while answer_rounds(tmp_path / "rounds"):
         rounds += 1
-        ran = run(tmp_path, *in_folder())
-        assert ran.code == 0, ran.err
-    assert ran.out.startswith("rows in       12\n")
-    assert contents(tmp_path) == expected[0]
-    assert rounds == len(list((tmp_path / "rounds").glob("*.out.jsonl")))
+        said = ends()
+    assert said.startswith("rows in       12\n")
+    assert rounds == len(list((tmp_path / "rounds").glob("*.out.jsonl"))) > 2
+    live = tmp_path_factory.mktemp("live")
+    with MisbehavingServer(offline_reply) as server:
+        assert run(live, *served(server.url), "--max-steps", "0").code == 0
+    assert contents(tmp_path) == contents(live)
 
 
-def test_two_models_have_files_of_their_own_and_one_can_go_on_alone(tmp_path, expected):
-    (tmp_path / "rounds").mkdir()
+def test_two_models_have_files_of_their_own_beside_those_of_others(tmp_path, ends):
     (tmp_path / "rounds" / "round-0007.jsonl").write_text("of somebody else", encoding="utf-8")
-    more = ("--optim-llm-config", "model=other", "base_url=http://192.0.2.1/v1", "seed=7", "--max-steps", "0")
-    ran = run(tmp_path, *in_folder(*more))
-    for _ in range(10):
-        if "waits for" not in ran.out:
-            break
-        models = {path.name: models_of(path) for path in (tmp_path / "rounds").glob("round-????.jsonl")
-                  if "0007" not in path.name}  # fmt: skip
-        assert all(len(of_file) == 1 for of_file in models.values())
-        (tmp_path / "rounds" / "round-0007.out.jsonl").touch()
-        assert answer_rounds(tmp_path / "rounds")
-        ran = run(tmp_path, *in_folder(*more))
-        assert ran.code == 0, ran.err
-    assert ran.out.startswith("rows in       12\n")
-    assert {model for of_file in models.values() for model in of_file} == {"served", "other"}
+    (tmp_path / "rounds" / "round-0007.out.jsonl").touch()
+    other = ("--optim-llm-config", "model=other", "base_url=http://192.0.2.1/v1", "seed=7")
+    ends(*other)
+    written: list[str] = []
+    while names := answer_rounds(tmp_path / "rounds"):
+        written += names
+        said = ends(*other)
+    assert said.startswith("rows in       12\n")
+    assert min(written) == "round-0008.jsonl"
+    models = [models_of(tmp_path / "rounds" / name) for name in written]
+    assert all(len(of_file) == 1 for of_file in models)
+    assert set().union(*models) == {"served", "other"}
     assert (tmp_path / "rounds" / "round-0007.jsonl").read_text(encoding="utf-8") == "of somebody else"
 
 
-def test_a_round_that_was_deleted_is_written_again(tmp_path):
-    (tmp_path / "rounds").mkdir()
-    run(tmp_path, *in_folder())
-    round_1 = tmp_path / "rounds" / "round-0001.jsonl"
-    before = sorted(round_1.read_bytes().splitlines())
-    round_1.unlink()
-    run(tmp_path, *in_folder())
+def test_a_round_that_was_deleted_is_written_again(tmp_path, ends):
+    ends()
+    first = tmp_path / "rounds" / "round-0001.jsonl"
+    before = sorted(first.read_bytes().splitlines())
+    first.unlink()
+    ends()
     assert [path.name for path in (tmp_path / "rounds").iterdir()] == ["round-0001.jsonl"]
-    assert sorted(round_1.read_bytes().splitlines()) == before
+    assert sorted(first.read_bytes().splitlines()) == before
 
 
-def test_what_a_file_leaves_out_again_and_again_is_unavailable(tmp_path):
-    (tmp_path / "rounds").mkdir()
-    flags = in_folder("--max-steps", "0")
+def test_what_a_file_leaves_out_again_and_again_is_unavailable(tmp_path, ends):
     for _ in range(4):
-        ran = run(tmp_path, *flags)
-        assert "waits for" in ran.out
+        assert "waits for" in ends()
         answer_rounds(tmp_path / "rounds", expired_line)
-    ran = run(tmp_path, *flags)
-    assert failed(ran, 3) == "error: not a single row was answered, see run.log; check the endpoint and run again"
-    assert len(list((tmp_path / "rounds").glob("*.out.jsonl"))) == 4
+    assert ends(code=3) == "error: not a single row was answered, see run.log; check the endpoint and run again"
+    assert "waits for round-0005.out.jsonl" in ends()  # who runs it again begins anew
 
 
 # --- Wrong flags -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from utils.llm.batch.requests import line_of, packed
 from utils.llm.batch.rounds import Item, Rounds
 from utils.llm.faults import Border
 from utils.llm.ledger import Ledger
-from utils.schema import Usage
+from utils.schema import Completion, Usage
 
 log = logging.getLogger(__name__)
 NAME = re.compile(r"round-(\d{4,})\.")
@@ -34,7 +34,7 @@ class FolderOutlet:
         self._records = records
         self._ledger = ledger
         self._unread = {key: batch for batch in records.unread(self._place) for key in batch.keys}
-        self._read: list[tuple[Batch, list[bytes]]] = []
+        self._read: list[tuple[Batch, set[bytes]]] = []  # rounds, and what they left out, to be recorded as read
 
     def holds(self, key: bytes) -> bool:
         return key in self._unread
@@ -92,7 +92,7 @@ class FolderOutlet:
         """Answer what the answers of a round say, and tell the rest of `waiting` that it was left out."""
         path = answers_of(batch)
         border = Border(next(iter(waiting.values())).config, str(path), "")
-        reader = Reader(waiting, border, self._rounds.answer, self._wasted, worked=bool(self._read))
+        reader = Reader(waiting, border, self._answer, self._wasted, worked=bool(self._read))
         try:
             with path.open("rb") as file:
                 for number, line in enumerate(file):
@@ -102,13 +102,15 @@ class FolderOutlet:
         except OSError as exc:
             raise DataError(f"cannot read {path}: {exc.strerror}; check --batch-folder") from exc
         reader.end()
-        self._read.append((batch, reader.answered))
-        for key in batch.keys:
-            self._unread.pop(key, None)
+        self._read.append((batch, set(waiting)))
         if waiting:
             log.warning("%s leaves out %d of %d requests", path, len(waiting), len(batch.keys))
-        for item in list(waiting.values()):
-            self._rounds.answer(item, None)
+        for item in waiting.values():
+            self._answer(item, None)
+
+    def _answer(self, item: Item, completion: Completion | None) -> None:
+        self._unread.pop(item.key, None)
+        self._rounds.answer(item, completion)
 
     def _wasted(self, item: Item, usage: Usage) -> None:
         self._ledger.wasted(item.request.kind, usage, item.config)
@@ -116,9 +118,8 @@ class FolderOutlet:
     def _close_records(self) -> None:
         """Record as read what is, once the journal has its answers."""
         read, self._read = self._read, []
-        for batch, answered in read:
-            if self._records.has(answered):
-                self._records.end(batch)
+        for batch, left_out in read:
+            self._records.close(batch, left_out)
 
 
 def answers_of(batch: Batch) -> Path:

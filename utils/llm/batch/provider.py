@@ -24,7 +24,7 @@ from utils.llm.faults import Border, Fault, Refused
 from utils.llm.keys import usable_key
 from utils.llm.ledger import Ledger
 from utils.llm_config import LLMConfig
-from utils.schema import Usage
+from utils.schema import Completion, Usage
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -76,7 +76,7 @@ class ApiOutlet:
         self._waiting: dict[Batch, Waiters] = {}  # by batch that is being followed
         self._progress: dict[Batch, Status] = {}  # by batch that is under way
         self._one_has_ended = asyncio.Event()
-        self._read: list[tuple[Batch, list[bytes]]] = []  # batches and what they answered, until it is in the journal
+        self._read: list[tuple[Batch, set[bytes]]] = []  # batches, and what they left out, to be recorded as read
 
     def holds(self, key: bytes) -> bool:
         return key in self._unread
@@ -104,7 +104,7 @@ class ApiOutlet:
                 await self._follow(batch, waiting, 0)
             else:
                 self._drop(batch)
-        return len(batches)
+        return sum(bool(batch.id) for batch in batches)
 
     async def close(self) -> None:
         self._close_records()
@@ -210,14 +210,16 @@ class ApiOutlet:
                 status = await self._ended(batch)
             with self._rounds.going_on():
                 await self._read_all(batch, status, waiting)
+            self._read.append((batch, set(waiting)))
         except NoRoom as no_room:
             await self._send_when_there_is_room(batch, list(waiting.values()), no_room, tries)
             return
         except Refused as refused:  # nobody knows it any more
             log.warning("batch %s is gone (%s): its requests are asked for again", batch.id, refused)
             self._drop(batch)
-        self._forget(batch)
+        self._waiting.pop(batch, None)
         for item in waiting.values():
+            self._unread.pop(item.key, None)
             self._rounds.answer(item, None)
 
     async def _ended(self, batch: Batch) -> Status:
@@ -251,7 +253,7 @@ class ApiOutlet:
                 said = self._border.redacted(status.said)
                 self._drop(batch)
                 raise EndpointError(f"{self._border.base_url} fails batch {batch.id} ({said}); check the llm-config")
-        reader = Reader(waiting, self._border, self._rounds.answer, self._wasted, self._worked)
+        reader = Reader(waiting, self._border, self._answer, self._wasted, self._worked)
         for file_id in status.files:
             try:
                 await self._call(partial(self._read_file, file_id, reader))
@@ -259,7 +261,6 @@ class ApiOutlet:
                 log.warning("file %s of batch %s is gone: %s", file_id, batch.id, refused)
         reader.end()
         self._worked = reader.worked
-        self._read.append((batch, reader.answered))
         self._tell(batch, status, reader)
 
     async def _read_file(self, file_id: str, reader: Reader) -> None:
@@ -273,6 +274,10 @@ class ApiOutlet:
                         batch.id, status.state, left, len(batch.keys), fault)  # fmt: skip
         if reader.strange:
             log.warning("batch %s holds %d lines that answer nothing that was asked", batch.id, reader.strange)
+
+    def _answer(self, item: Item, completion: Completion | None) -> None:
+        self._unread.pop(item.key, None)
+        self._rounds.answer(item, completion)
 
     def _wasted(self, item: Item, usage: Usage) -> None:
         self._ledger.wasted(item.request.kind, usage, item.config)
@@ -288,23 +293,18 @@ class ApiOutlet:
             del self._progress[batch]
             self._one_has_ended.set()
 
-    def _forget(self, batch: Batch) -> None:
-        """Take a batch that is read, or came to nothing, for one that holds no request any more."""
+    def _drop(self, batch: Batch) -> None:
+        """Forget a batch that nothing is to be had of."""
         self._waiting.pop(batch, None)
         for key in batch.keys:
             self._unread.pop(key, None)
-
-    def _drop(self, batch: Batch) -> None:
-        """Forget a batch that nothing is to be had of."""
-        self._forget(batch)
         self._records.end(batch)
 
     def _close_records(self) -> None:
         """Record as read what is, once the journal has its answers."""
         read, self._read = self._read, []
-        for batch, answered in read:
-            if self._records.has(answered):
-                self._records.end(batch)
+        for batch, left_out in read:
+            self._records.close(batch, left_out)
 
     def _show(self) -> None:
         done = sum(status.done for status in self._progress.values())

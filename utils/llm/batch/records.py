@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,14 +83,18 @@ class Records:
         """Begin to count anew."""
         self._journal.query("DELETE FROM left_out WHERE key = ?", key)
 
-    def has(self, keys: Sequence[bytes]) -> bool:
-        """Tell whether the journal has completions for all of these keys."""
-        held = 0
+    def close(self, batch: Batch, left_out: Collection[bytes]) -> None:
+        """End a batch that has been read, but for requests that it has `left_out`, if the journal has all its answers.
+
+        It has not where some were not asked for in this run: then whoever asks reads them.
+        """
+        keys, held = [key for key in batch.keys if key not in left_out], 0
         for start in range(0, len(keys), AT_ONCE):
             part = keys[start : start + AT_ONCE]
             marks = ", ".join("?" * len(part))
             held += self._journal.query(f"SELECT count(*) FROM completion WHERE key IN ({marks})", *part)[0][0]
-        return held == len(keys)
+        if held == len(keys):
+            self.end(batch)
 
     def _put(self, batch: Batch) -> None:
         row = (batch.name, batch.place, batch.state, batch.id, batch.sent, len(batch.keys), b"".join(batch.keys))

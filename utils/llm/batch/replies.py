@@ -28,7 +28,6 @@ class Reader:
     wasted: Callable[[Item, Usage], None]
     worked: bool
     strange: int = 0  # lines of no request that still waits: unknown, doubled, unreadable
-    answered: list[bytes] = field(default_factory=list)
     fault: Exception | None = None  # the last one that a line told of
     _refusals: list[tuple[Item, Refused]] = field(default_factory=list)
 
@@ -73,7 +72,6 @@ class Reader:
 
     def _settle(self, item: Item, completion: Completion) -> None:
         if self.waiting.pop(item.key, None):
-            self.answered.append(item.key)
             self.answer(item, completion)
 
     def _completion(self, record: dict[str, Any], item: Item) -> Completion:

@@ -230,4 +230,4 @@ class Rounds:
         read = self.answered
         for _ in range(QUIET_TURNS):  # until the journal has them
             await asyncio.sleep(0)
-        raise Waiting(f"{count} batches cancelled, {read:,} answers read from them")
+        raise Waiting(f"batches cancelled: {count}, answers read from them: {read:,}")
