@@ -8,6 +8,7 @@ requests.py   requests as the lines of batch files, split by the provider's limi
 replies.py    the lines of output and error files: completions, refusals, what has to be asked for again
 records.py    the journal's table of batches: written before anything is paid, so that nothing is paid twice
 api.py        /v1/files and /v1/batches through the SDK
+patience.py   its calls, made again while it is down
 provider.py   batches of one model: sent, waited for, read, split where they are too large, found again after a kill
 folder.py     rounds as files that something else answers (--batch-folder)
 opening.py    all that, as the flags ask for it

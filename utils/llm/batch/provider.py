@@ -6,42 +6,31 @@ killed run has left is found again: by the batch's id, or by its name, which its
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, TypeVar
+from typing import IO
 
 from utils.concurrency import gather_or_cancel
 from utils.errors import EndpointError
 from utils.llm.batch.api import WINDOW_SECONDS, BatchApi, Status
+from utils.llm.batch.patience import NO_ROOM, NoRoom, Patience
 from utils.llm.batch.records import Batch, Records
 from utils.llm.batch.replies import Reader
 from utils.llm.batch.requests import packed
 from utils.llm.batch.rounds import Item, Rounds
-from utils.llm.faults import Border, Fault, Refused
+from utils.llm.faults import Border, Refused
 from utils.llm.keys import usable_key
 from utils.llm.ledger import Ledger
 from utils.llm_config import LLMConfig
 from utils.schema import Completion, Usage
 
 log = logging.getLogger(__name__)
-R = TypeVar("R")
 
-GROWTH, LONGEST = 1.5, 12  # each pause against the one before, and at most against the first
-LATE_SECONDS = (
-    2 * 3600.0
-)  # after its window: a batch that has not ended by then is cancelled, and twice as late given up
-MOST_TRIES = 60  # of one call in a row
+LATE_SECONDS = 2 * 3600.0  # so long after its window a batch is cancelled, and after as long again given up
 MOST_TRIES_OF_ONE = 12  # how often one single request is sent that finds no room
-# What providers say when their queue has no room for a batch: OpenAI, Azure, litellm, gateways.
-NO_ROOM = re.compile(r"enqueued|token_limit_exceeded|batch (?:queue|rate|token)|queue (?:is )?(?:full|limit)", re.I)
 Waiters = dict[bytes, Item]
-
-
-class NoRoom(Exception):
-    """A batch that the provider does not take as long as others are under way, or because it is too large."""
 
 
 class ApiOutlet:
@@ -68,9 +57,9 @@ class ApiOutlet:
         self._records = records
         self._ledger = ledger
         self._worked = worked
-        self._sleep = sleep
         self._now = now
         self._border = Border(config, config.base_urls[0], key)
+        self._patience = Patience(config, self._border, sleep)
         self._api = BatchApi(config, key)
         self._unread = {key: batch for batch in records.unread(place) for key in batch.keys}
         self._waiting: dict[Batch, Waiters] = {}  # by batch that is being followed
@@ -139,7 +128,7 @@ class ApiOutlet:
         elif len(items) == 1 and tries >= MOST_TRIES_OF_ONE:
             self._rounds.answer(items[0], None)
         else:
-            await self._sleep(self._pause(tries))
+            await self._patience.pause(tries)
             half = (len(items) + 1) // 2
             for part in (items[:half], items[half:]):  # one after the other: what is not sent takes no room
                 await self._send_all(part, tries + 1)
@@ -156,7 +145,7 @@ class ApiOutlet:
             return batch_id or await self._api.create(file_id, batch.name)
 
         try:
-            self._records.sent(batch, await self._call(created, takes_room=True))
+            self._records.sent(batch, await self._patience.call(created, takes_room=True))
         except Refused as refused:
             raise EndpointError(
                 f"{self._border.base_url} takes no batch ({refused}); check that it has a batch API for this model, "
@@ -195,7 +184,7 @@ class ApiOutlet:
                 await self._api.delete(file_id)
             return batch_id
 
-        return await self._call(found, takes_room=True)
+        return await self._patience.call(found, takes_room=True)
 
     # --- Waiting and reading -----------------------------------------------------------------------
 
@@ -226,7 +215,7 @@ class ApiOutlet:
         """Return how a batch ended; one that does not end is cancelled, and given up in the end."""
         polls, cancelled = 0, False
         while True:
-            status = await self._call(partial(self._api.status, batch.id))
+            status = await self._patience.call(partial(self._api.status, batch.id))
             self._progress[batch] = status
             self._show()
             late = self._now() - batch.sent - WINDOW_SECONDS
@@ -236,12 +225,12 @@ class ApiOutlet:
                 cancelled = True
                 log.warning("batch %s is %s long after its time, and is cancelled", batch.id, status.state)
                 await self._cancel(batch)
-            await self._sleep(self._pause(polls))
+            await self._patience.pause(polls)
             polls += 1
 
     async def _cancel(self, batch: Batch) -> None:
         try:
-            await self._call(partial(self._api.cancel, batch.id))
+            await self._patience.call(partial(self._api.cancel, batch.id))
         except Refused as refused:  # it has ended already, or is gone: following it will show
             log.info("batch %s: %s", batch.id, refused)
 
@@ -256,7 +245,7 @@ class ApiOutlet:
         reader = Reader(waiting, self._border, self._answer, self._wasted, self._worked)
         for file_id in status.files:
             try:
-                await self._call(partial(self._read_file, file_id, reader))
+                await self._patience.call(partial(self._read_file, file_id, reader))
             except Refused as refused:
                 log.warning("file %s of batch %s is gone: %s", file_id, batch.id, refused)
         reader.end()
@@ -312,35 +301,3 @@ class ApiOutlet:
         since = time.time() - min(batch.sent for batch in self._progress)
         batches = f" in {len(self._progress)} batches" if len(self._progress) > 1 else ""
         self._rounds.show(f"round {self._rounds.number}: {done:,} of {total:,} requests{batches}, {since / 60:.0f} min")
-
-    def _pause(self, tries: int) -> float:
-        """Return the seconds to wait after so many tries."""
-        return self._config.batch_poll * float(min(GROWTH ** min(tries, 20), LONGEST))
-
-    async def _call(self, work: Callable[[], Awaitable[R]], takes_room: bool = False) -> R:
-        """Do `work`, again while it fails for a fault, for as long as an outage may last.
-
-        Raises Refused, EndpointError when there is no hope, and NoRoom if it is work that `takes_room`.
-        """
-        waited = 0.0
-        for tries in range(MOST_TRIES):
-            try:
-                return await work()
-            except EndpointError:
-                raise
-            except Exception as exc:
-                error = self._border.sort(exc)
-                if takes_room and NO_ROOM.search(str(error)):
-                    raise NoRoom(str(error)) from exc
-                if error is exc:
-                    raise
-                if not isinstance(error, Fault):
-                    raise error from exc
-                fault = error
-            log.info("again in a moment: %s", fault)
-            pause = self._pause(tries) if fault.wait is None else fault.wait
-            waited += pause
-            if waited > max(self._config.outage_minutes * 60, fault.wait or 0):
-                break
-            await self._sleep(pause)
-        raise EndpointError(f"{fault}; batches go on there: run the same command again when the server is up")
