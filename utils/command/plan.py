@@ -24,6 +24,8 @@ from utils.llm.journal import CallHistory, journal_history
 from utils.run.run_folder import JOURNAL
 from utils.schema import Method, SeedInstruction
 
+__all__ = ["PerCall", "cost_of", "plan_of", "plan_text", "seconds_of"]
+
 TOKENS_PER_SECOND = 40  # of one reply, for the time
 FIRST_TOKEN_SECONDS = 1.0
 
