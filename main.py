@@ -157,7 +157,7 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
         ctx.display.done(len(outcomes), sum(not outcome.verdict.passed for outcome in outcomes))
 
     rows.put_many(set_aside_rows(seeds.aside_of_run(config), config))
-    with ctx.display.phase("evolving", len(chosen)):
+    with ctx.final_run(len(chosen)):
         if config.engine == "ray":
             from generator.scale_out import FinalRun, evolve_on_ray
 
@@ -165,7 +165,8 @@ async def generate(ctx: RunContext, seeds: SeedSet, methods: Sequence[Method], r
                 chosen, FinalRun(ctx, partial(evolve_group, methods=methods), methods), rows, folder.path
             )
         else:
-            await for_each(groups_of_ten(chosen), of_group, at_once=config.groups_at_once)
+            at_once = min(config.groups_at_once, len(chosen) // GROUP_SIZE + 1)
+            await for_each(groups_of_ten(chosen), of_group, at_once)
     await drop_copies(rows, seeds, config, ctx.display.each)
 
 

@@ -5,6 +5,7 @@ comes out or only how (`RunConfig.determining`). The parser and docs/flags.md ar
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
@@ -214,6 +215,25 @@ class RunConfig(BaseModel):
     export_journal: Annotated[
         Path | None, Flag("LLMs", "FILE", "write the journal as readable JSONL at the end", how=True)
     ] = None
+    batch_api: Annotated[
+        Literal["off", "final", "all"],
+        Flag("LLMs", "off|final|all", "batches at half price: of the final run, or of all calls", how=True),
+    ] = "off"
+    batch_folder: Annotated[
+        Path | None, Flag("LLMs", "DIR", "batches as files that something else answers (vllm run-batch)", how=True)
+    ] = None
+    batch_fallback: Annotated[
+        Literal["live", "none"] | None,
+        Flag(
+            "LLMs",
+            "live|none",
+            "what batches leave out again and again: ask live (with --batch-folder: none)",
+            how=True,
+        ),
+    ] = None
+    cancel_batches: Annotated[
+        bool, Flag("LLMs", "", "cancel the batches of this run folder, and read what they have finished", how=True)
+    ] = False
     quiet: Annotated[bool, Flag("output", "", "no progress display", how=True)] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Flag("output", "LEVEL", "debug info warning error", how=True)
@@ -262,6 +282,7 @@ class RunConfig(BaseModel):
         if self.reasoning == "field" and self.export != "messages":
             raise ValueError(f"--reasoning field needs --export messages: {self.export} has no such field")
         self._check_engine()
+        self._check_batches()
         for name in LLM_FLAGS:
             config: LLMConfig | None = getattr(self, name)
             if self.max_cost is not None and config and (config.price_in is None or config.price_out is None):
@@ -304,6 +325,39 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "--engine ray needs Ray: install requirements-ray.txt with the pip of this Python (.venv/bin/pip)"
             )
+
+    def _check_batches(self) -> None:
+        if self.batch_api == "off":
+            given = {"--batch-folder": self.batch_folder, "--batch-fallback": self.batch_fallback,
+                     "--cancel-batches": self.cancel_batches}  # fmt: skip
+            for flag in (flag for flag, value in given.items() if value):
+                raise ValueError(f"{flag} needs --batch-api final or all")
+        elif self.offline:
+            raise ValueError("--batch-api is for LLMs that take their time; --offline answers at once")
+        elif self.engine == "ray":
+            raise ValueError("--batch-api needs --engine local: a provider's batches need no cluster")
+        elif self.batch_folder and self.cancel_batches:
+            raise ValueError("--cancel-batches is for batches at a provider; of --batch-folder delete the files")
+        elif self.max_cost is not None and not all(config.max_tokens for config in self.llm_configs):
+            raise ValueError(
+                "--max-cost with --batch-api needs max_tokens in the llm-configs: it bounds a batch's cost"
+            )
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether requests go into batches at all."""
+        return self.batch_api != "off" and not self.replay
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether requests that batches leave out are asked live in the end."""
+        return self.batch_fallback == "live" or (self.batch_fallback is None and not self.batch_folder)
+
+    @property
+    def asks_live(self) -> bool:
+        """Whether anything may be sent to a server, for which keys are needed."""
+        in_files = self.batch_folder and self.batch_api == "all" and not self.falls_back
+        return not (self.offline or self.replay or in_files)
 
     @property
     def result(self) -> Path:
@@ -367,7 +421,9 @@ class RunConfig(BaseModel):
 
     @property
     def groups_at_once(self) -> int:
-        """Groups of ten rows under way: enough that the endpoint never waits for a slow row."""
+        """Groups of ten rows under way: enough that the endpoint never waits for a slow row; with batches, all."""
+        if self.in_batches:
+            return sys.maxsize
         return 64 if self.batch_size == "auto" else max(4, self.batch_size)
 
     @property

@@ -8,6 +8,7 @@
     +-- RetentionError              4   fewer rows survived than --min-retention asks for
     +-- BudgetReached               5   --max-calls or --max-cost used up
     +-- Interrupted               130   Ctrl-C or SIGTERM
+    +-- Waiting                     0   no failure: the run ends between two rounds of --batch-folder, or was asked to
 
 Each message is one line: the cause, then the remedy. Foreign errors are wrapped once, where they
 enter the program, with `raise ... from exc`.
@@ -46,3 +47,7 @@ class BudgetReached(AutoEvolError):
 
 class Interrupted(AutoEvolError):
     exit_code = 130
+
+
+class Waiting(AutoEvolError):
+    exit_code = 0

@@ -97,6 +97,14 @@ class LLMConfig(BaseModel):
     service_tier: Annotated[
         Annotated[str, Field(min_length=1)] | None, Key("sent as it is: flex, priority, …", how=True)
     ] = None
+    price_batch: Annotated[
+        Annotated[Decimal, Field(ge=0)], Key("what a batch costs, against the prices above", how=True)
+    ] = Decimal("0.5")
+    batch_requests: Annotated[Annotated[int, Field(gt=0)], Key("most requests of a batch", how=True)] = 50_000
+    batch_mb: Annotated[Annotated[float, Field(gt=0)], Key("most megabytes of a batch", how=True)] = 100.0
+    batch_poll: Annotated[
+        Annotated[float, Field(ge=0)], Key("seconds until a batch is looked at; pauses grow to 12 times that", how=True)
+    ] = 10.0
     extra: Annotated[
         dict[str, Any], Key("extra.NAME=VALUE is whatever else a server wants in the body; dots in NAME nest")
     ] = {}

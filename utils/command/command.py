@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from utils.command.arguments import flag_of, parse_arguments, typed, wants_json
 from utils.config import REPEATABLE, RunConfig
-from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError
+from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError, Waiting
 from utils.files.storage import store_of
 from utils.llm import check_keys
+from utils.llm.batch.records import Records
 from utils.outputs.writing import check_apart, check_outputs
 from utils.process.environment import load_environment
 from utils.process.logs import complain, set_up_logging
@@ -39,7 +40,8 @@ class Command:
 
     def __init__(self, argv: Sequence[str], stop: Stop, resources: ExitStack) -> None:
         self.exit_code = 0
-        self.command = shlex.join(["sh", "main.sh", *without_repetition(typed(argv))])
+        goes_on = [word for word in typed(argv) if word != "--cancel-batches"]
+        self.command = shlex.join(["sh", "main.sh", *without_repetition(goes_on)])
         self._similar = ""
         self._argv, self._stop, self._resources = argv, stop, resources
 
@@ -83,9 +85,18 @@ class Command:
         """Run `work` and return what it returns. Where a signal or the budget ends it, the error says how to go on."""
         try:
             return asyncio.run(self._stop.stoppable(work))
-        except (Interrupted, BudgetReached) as exc:
+        except (Interrupted, BudgetReached, Waiting) as exc:
             kept = "all answers" if self._config.engine == "ray" else f"{len(folder.journal)} answers"
-            raise type(exc)(f"{exc}; {kept} are kept, continue with: {self.command}") from exc
+            under_way = self._under_way(folder)
+            raise type(exc)(f"{exc}; {kept} are kept, continue with: {self.command}{under_way}") from exc
+
+    def _under_way(self, folder: RunFolder) -> str:
+        """Say which batches go on at the provider, and how to cancel them; empty where there are none."""
+        if not self._config.in_batches or self._config.batch_folder:
+            return ""
+        names = [batch.id or batch.name for batch in Records(folder.journal).unread()]
+        shown = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}"
+        return f"; still under way at the provider: {shown}, to be cancelled with --cancel-batches" if names else ""
 
     def end(self, folder: RunFolder, told: Told) -> None:
         """Export the journal if it is asked for, and say what came of the run. Raise what `check_outcome` raises."""
@@ -97,6 +108,9 @@ class Command:
 
     def fail(self, exc: BaseException) -> None:
         """Say an error in one line, and have the process end with its exit code."""
+        if isinstance(exc, Waiting):
+            say(str(exc))
+            return
         complain(self._in_words(exc))
         kinds = {MemoryError: DataError, KeyboardInterrupt: Interrupted}
         self.exit_code = (exc if isinstance(exc, AutoEvolError) else kinds[type(exc)]).exit_code
@@ -168,6 +182,8 @@ def check_result(config: RunConfig) -> None:
             store.delete([".written"])
     if config.export_journal:
         check_output(config.export_journal, "--export-journal")
+    if config.batch_folder:
+        check_output(config.batch_folder / "round-0001.jsonl", "--batch-folder")
 
 
 def seed_sources(config: RunConfig) -> list[SeedSource]:

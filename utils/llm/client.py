@@ -22,11 +22,13 @@ class ReplyTooLarge(httpx2.RequestError):
 
 class BoundedClient(openai.DefaultAioHttpClient):
     """The SDK's fastest transport. It reads bounded replies, follows no redirect, and turns whatever the transport
-    raises at malformed HTTP into an error of httpx2, which the SDK knows."""
+    raises at malformed HTTP into an error of httpx2, which the SDK knows. Who asks for a stream bounds it himself."""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             response = await super().send(request, **options | {"stream": True})
+            if options.get("stream"):
+                return response
             try:
                 body = await _read(response)
             finally:

@@ -199,6 +199,13 @@ class Journal:
         except sqlite3.Error as exc:
             raise self._error(exc) from exc
 
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement of a part of the program that keeps a table of its own in this file; return its rows."""
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as exc:
+            raise self._error(exc) from exc
+
     def holds_answers_of(self, model: str, base_url: str) -> bool:
         """Tell whether this model has answered at this address before.
 

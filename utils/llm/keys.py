@@ -16,6 +16,6 @@ def usable_key(config: LLMConfig) -> str:
 
 def check_keys(config: RunConfig) -> None:
     """Raise EndpointError where a key that the run will need is missing or cannot be one."""
-    if not (config.offline or config.replay):
+    if config.asks_live:
         for llm_config in config.llm_configs:
             usable_key(llm_config)

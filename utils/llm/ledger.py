@@ -41,12 +41,14 @@ class CallUse:
         """Correct the estimated tokens of a prompt by how the estimates of earlier prompts came out."""
         return estimated * self.usage.input_tokens // self.estimated if self.estimated else estimated
 
-    def at_stake(self, more: int, max_tokens: int | None, config: LLMConfig) -> Decimal:
+    def at_stake(self, more: int, max_tokens: int | None, config: LLMConfig, by_the_limit: bool) -> Decimal:
         """Return the cost of the prompts in flight, and of the replies to them and to `more` further requests.
 
-        A reply is taken to have `max_tokens`, or, after ENOUGH replies or without a limit, those of the longest so far.
+        A reply is taken to have `max_tokens`, or those of the longest so far: without a limit, and unless all is
+        reckoned `by_the_limit`, after ENOUGH replies.
         """
-        longest = self.largest if self.calls >= ENOUGH or not max_tokens else max_tokens
+        is_known = self.calls >= ENOUGH and not by_the_limit
+        longest = self.largest if is_known or not max_tokens else max_tokens
         return self.prompts_in_flight + (self.in_flight + more) * config.cost(0, longest or FIRST_GUESS)
 
 
@@ -59,6 +61,8 @@ class Ledger:
     kinds: defaultdict[str, CallUse] = field(default_factory=lambda: defaultdict(CallUse))
     answered_by: defaultdict[str, Counter[AnsweredBy]] = field(default_factory=lambda: defaultdict(Counter))
     """By the model that was asked for: which ones answered, and how often, the journal included."""
+    by_the_limit: bool = False
+    """Is a reply taken to have `max_tokens`, however short all others were? So many are in flight in a batch."""
     retries: int = 0
     rate_limited_seconds: float = 0.0
     in_flight: int = 0
@@ -86,7 +90,12 @@ class Ledger:
         """Return an empty ledger whose budget is what this one has left."""
         calls = None if self.max_calls is None else self.max_calls - self.paid
         cost = None if self.max_cost is None else self.max_cost - self.cost
-        return Ledger(calls, cost, _before=(self._before[0] + self.paid, self._before[1] + self.cost))
+        return Ledger(
+            calls,
+            cost,
+            by_the_limit=self.by_the_limit,
+            _before=(self._before[0] + self.paid, self._before[1] + self.cost),
+        )
 
     def add(self, other: "Ledger") -> None:
         """Add what another ledger has booked to this one."""
@@ -127,7 +136,7 @@ class Ledger:
             if max_tokens is None and use.in_flight >= FEW + use.calls:
                 return None
             prompt = config.cost(use.prompt_tokens(tokens), 0)
-            with_this = prompt + use.at_stake(1, max_tokens, config)
+            with_this = prompt + use.at_stake(1, max_tokens, config, self.by_the_limit)
             others = sum(cost for name, cost in self._at_stake.items() if name != kind)
             if self.cost + others + with_this > self.max_cost:
                 if self.in_flight:
@@ -139,6 +148,12 @@ class Ledger:
         self.in_flight += 1
         use.in_flight += 1
         return prompt
+
+    def committed(self, kind: CallKind) -> Decimal:
+        """Count a request as in flight that an earlier run has sent, whatever the budget; `settle` takes the result."""
+        self.in_flight += 1
+        self.kinds[kind].in_flight += 1
+        return Decimal(0)
 
     def _used_up(self, flag: str, given: int | Decimal) -> str:
         calls, cost = self.paid + self._before[0], self.cost + self._before[1]
@@ -164,7 +179,8 @@ class Ledger:
             self._book(request.kind, completion.usage, config)
             self._note_model(completion, config.model)
         if self.max_cost is not None:
-            self._at_stake[request.kind] = use.at_stake(0, request.sampling.max_tokens, config)
+            limit = request.sampling.max_tokens
+            self._at_stake[request.kind] = use.at_stake(0, limit, config, self.by_the_limit)
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():

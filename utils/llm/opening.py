@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from utils.config import RunConfig
 from utils.llm.journaled import Booked, Endpoint, JournaledLLM, Recorder, ReplayEndpoint
 from utils.llm.ledger import Ledger
 from utils.llm.limits import Gate, Window
 from utils.llm_config import OFFLINE_WEAK, LLMConfig
+
+if TYPE_CHECKING:
+    from utils.llm.batch import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -17,16 +21,19 @@ Windows = dict[tuple[str, float | None, float | None], Window]  # by base_url, r
 
 
 def open_llms(
-    config: RunConfig, journal: Recorder, ledger: Ledger
+    config: RunConfig, journal: Recorder, ledger: Ledger, rounds: "Rounds | None" = None
 ) -> tuple[JournaledLLM, JournaledLLM, JournaledLLM | None]:
-    """Open the evol, the optimizer and the weak LLM of a run; those of one server at one rate share its window."""
+    """Open the evol, the optimizer and the weak LLM of a run; those of one server at one rate share its window.
+
+    With `rounds`, their requests go into batches.
+    """
     gate = Gate(None if config.batch_size == "auto" else config.batch_size)
     windows: Windows = {}
 
     def opened(llm_config: LLMConfig, offline: str = "offline") -> JournaledLLM:
         if config.offline:  # rows must not claim a model that has not written them
             llm_config = llm_config.model_copy(update={"model": offline})
-        endpoint = _endpoint(config, llm_config, gate, windows, ledger, journal)
+        endpoint = _endpoint(config, llm_config, gate, windows, ledger, journal, rounds)
         return JournaledLLM(endpoint, llm_config, journal, ledger, config.seed)
 
     weak = opened(config.weak_llm_config, OFFLINE_WEAK) if config.weak_llm_config else None
@@ -34,7 +41,13 @@ def open_llms(
 
 
 def _endpoint(
-    config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Windows, ledger: Ledger, journal: Recorder
+    config: RunConfig,
+    llm_config: LLMConfig,
+    gate: Gate,
+    windows: Windows,
+    ledger: Ledger,
+    journal: Recorder,
+    rounds: "Rounds | None",
 ) -> Endpoint:
     if config.replay:
         return ReplayEndpoint()
@@ -42,6 +55,18 @@ def _endpoint(
         from utils.llm.offline import OfflineEndpoint
 
         return Booked(OfflineEndpoint(), llm_config, ledger)
+    live = _live(config, llm_config, gate, windows, ledger, journal) if config.asks_live else None
+    if live and not rounds:
+        return live
+    from utils.llm.batch import in_rounds
+
+    assert rounds  # else there is no way to ask
+    return in_rounds(live, config, llm_config, rounds, journal, ledger)
+
+
+def _live(
+    config: RunConfig, llm_config: LLMConfig, gate: Gate, windows: Windows, ledger: Ledger, journal: Recorder
+) -> Endpoint:
     from utils.llm.endpoint import OpenAIEndpoint
 
     ceiling = None if config.batch_size == "auto" else config.batch_size

@@ -53,6 +53,11 @@ class Display:
             self._phase.end()
             self._phase = None
 
+    def waits(self, text: str) -> None:
+        """Show what is waited for while no row comes to its end."""
+        if self._phase:
+            self._phase.waits(text)
+
     def done(self, rows: int, failed: int) -> None:
         """Count `rows` more that have come to their end in this phase, and the `failed` ones among them."""
         if self._phase:
@@ -84,6 +89,13 @@ class _Phase:
         elif not self._quiet and time.monotonic() - self._shown >= LINE_EVERY:
             self._shown = time.monotonic()
             self._tell()
+
+    def waits(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        elif not self._quiet and time.monotonic() - self._shown >= LINE_EVERY:
+            self._shown = time.monotonic()
+            log.info("%s: %s", self._title, text)
 
     def end(self) -> None:
         if self._bar is not None:

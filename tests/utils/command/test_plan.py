@@ -17,7 +17,8 @@ from generator.explore import INSTRUCTIONS_PER_CALL, SUBTASKS_PER_CALL
 from tests.builders import seed, seeds
 from tests.command import SEEDS, SMALL, run_here
 from utils.command.arguments import parse_arguments
-from utils.command.plan import PerCall, PlannedCalls, Planner, cost_of, explored_size, plan_text, seed_size, task_count
+from utils.command.plan import cost_of, plan_text
+from utils.command.plan_calls import PerCall, PlannedCalls, Planner, explored_size, seed_size, task_count
 from utils.config import RunConfig
 from utils.llm.journal import CallHistory
 
@@ -154,10 +155,10 @@ def test_the_examiner_sees_five_cases_a_call_group_by_group():
 
 def test_the_weak_llm_answers_rewrites_and_a_sample_of_seeds():
     lines = lines_of("--weak-llm-config", "model=small", "--max-steps", "1", rows=70)
-    assert lines["weak: answer"] == (70, 140)
-    assert lines["weak: seeds"] == lines["seeds: answer"] == (50, 50)
+    assert lines["final: weak answer"] == (70, 140)
+    assert lines["seeds: weak answer"] == lines["seeds: answer"] == (50, 50)
     assert lines["seeds: examine"] == (10, 30)
-    assert lines["weak: validate"] == lines["validate: answer"]
+    assert lines["validate: weak answer"] == lines["validate: answer"]
     assert not {title for title in lines_of() if "weak" in title or "seeds" in title}
 
 
@@ -258,3 +259,25 @@ def test_without_prices_it_says_how_to_see_the_cost():
     config = config_of()
     lines = Planner(config, seed_size(seeds(3)), methods_at_hand(config.method), PER_CALL, {}).lines()
     assert "price_in and price_out" in plan_text(lines, config, {})
+
+
+def test_rounds_of_batches_and_their_price():
+    prices = ("price_in=1", "price_out=1")
+    llms = ("--evol-llm-config", *prices, "--optim-llm-config", *prices, "price_batch=0.75")
+    live = parse_arguments([*GOLDEN, *SMALL, *llms])
+    final = live.model_copy(update={"batch_api": "final"})
+    everything = live.model_copy(update={"batch_api": "all"})
+    by_title = {line.title: line for line in planned(final)}
+    assert {title: line.rounds for title, line in by_title.items() if any(line.rounds)} == {
+        "final: evolve": (1, 2),
+        "final: judge": (1, 6),
+        "final: answer": (1, 2),
+    }
+    for title, factor in {"final: evolve": "0.5", "final: judge": "0.75", "evolve train": "1"}.items():
+        of_live = next(line for line in planned(live) if line.title == title)
+        assert cost_of(by_title[title], 100, final) == cost_of(of_live, 100, live) * Decimal(factor)
+    text = plan_text(planned(final), final, {})
+    assert "batches: 3 rounds, at most 10; about 0.5 h where a round takes 10 min" in text
+    assert "at worst 240 h" in text
+    assert all(line.rounds[0] or not line.least for line in planned(everything))
+    assert "batches" not in plan_text(planned(live), live, {})

@@ -86,7 +86,7 @@ def _evolved(record: dict[str, Any]) -> Row:
         generation=int(record["generation"]),
         outcome="evolved",
         reason="",
-        labels=tuple(map(str, record["labels"] or ())),
+        labels=(*map(str, record["labels"] or ()), *([str(record["grade"])] if record.get("grade") else [])),
         attempts=None,
         seed=_text(record["seed_instruction"]),
         reference=_optional(record["seed_response"]),
