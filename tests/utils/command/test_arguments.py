@@ -382,3 +382,15 @@ def test_how_thoughts_are_exported_has_to_fit(flags):
 def test_the_page_of_flags_is_current():
     """If not: `python -m utils.command.flags_page > docs/flags.md`."""
     assert (Path(__file__).parents[3] / "docs/flags.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_weak_llm_is_on_the_server_of_the_evol_llm_unless_it_has_one_of_its_own():
+    evol = ("--evol-llm-config", "model=big", "base_url=http://a/v1", "api_key_env=A", "price_in=3", "extra.x=1")
+    weak = parse("--offline", *evol, "--weak-llm-config", "extra.thinking.type=disabled").weak_llm_config
+    assert (weak.model, weak.base_url, weak.api_key_env, weak.price_in) == ("big", "http://a/v1", "A", 3)
+    assert weak.extra == {"x": 1, "thinking": {"type": "disabled"}}
+    small = parse("--offline", *evol, "--weak-llm-config", "model=small").weak_llm_config
+    assert (small.model, small.base_url, small.api_key_env, small.price_in) == ("small", "http://a/v1", "A", None)
+    other = parse("--offline", *evol, "--weak-llm-config", "model=small", "base_url=http://b/v1").weak_llm_config
+    assert (other.api_key_env, other.extra) == (None, {})
+    assert parse("--offline", *evol).weak_llm_config is None
