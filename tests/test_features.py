@@ -16,7 +16,7 @@ GOLDEN = ("--offline", "--data-path", str(SEEDS), "--no-report")
 EVOL_INSTRUCT = (*GOLDEN, "--method", "evol-instruct", "--generations", "3")
 OPERATIONS = {"constraints", "deepen", "concretize", "reasoning", "complicate_input", "breadth"}
 SHELL = ("--max-steps", "0", "--generations", "0")  # seeds are written out as they are
-EXPLORE = ("--offline", "--no-report", "--explore-samples", "2")
+EXPLORE = ("--offline", "--no-report", "--examine", "off", "--explore-samples", "2")
 NARROW, WIDE = ("--explore-breadth", "3,2"), ("--explore-breadth", "4,3")
 KOREAN, ENGLISH = ("--explore", "전통 발효 음식"), ("--explore", "garden birds")
 

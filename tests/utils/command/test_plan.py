@@ -272,12 +272,13 @@ def test_rounds_of_batches_and_their_price():
         "final: evolve": (1, 2),
         "final: judge": (1, 6),
         "final: answer": (1, 2),
+        "final: examine": (1, 6),
     }
     for title, factor in {"final: evolve": "0.5", "final: judge": "0.75", "evolve train": "1"}.items():
         of_live = next(line for line in planned(live) if line.title == title)
         assert cost_of(by_title[title], 100, final) == cost_of(of_live, 100, live) * Decimal(factor)
     text = plan_text(planned(final), final, {})
-    assert "batches: 3 rounds, at most 10; about 0.5 h where a round takes 10 min" in text
-    assert "at worst 240 h" in text
+    assert "batches: 4 rounds, at most 16; about 0.7 h where a round takes 10 min" in text
+    assert "at worst 384 h" in text
     assert all(line.rounds[0] or not line.least for line in planned(everything))
     assert "batches" not in plan_text(planned(live), live, {})

@@ -350,7 +350,7 @@ def test_rows_set_aside_keep_their_id_and_say_why(load):
     lines = [json.dumps({"instruction": value}) for value in values] + ['{"response": "alone"}']
     seeds = load("\n".join(lines).encode())
     assert (list(seeds.ids), len(seeds), seeds.total) == ([0, 9], 2, 11)
-    assert list(seeds.set_aside) == [
+    assert [tuple(row)[:3] for row in seeds.set_aside] == [
         (1, " \u200b\n", "empty"),
         (2, "Write  a\npoem. ", "duplicate"),
         (3, "42", "not_text"),
@@ -361,7 +361,7 @@ def test_rows_set_aside_keep_their_id_and_say_why(load):
         (8, '["a"]', "not_text"),
         (10, "", "empty"),
     ]
-    assert list(seeds.set_aside) == list(seeds.set_aside)
+    assert len(list(seeds.set_aside)) == 9  # a fresh iterator each time
 
 
 def test_composed_and_decomposed_hangul_are_one_instruction(load):
@@ -406,7 +406,7 @@ def test_ids_and_duplicates_run_on_over_several_sources(tmp_path):
         sources.append(SeedSource(str(tmp_path / f"{name}.jsonl")))
     with load_seeds(sources, tmp_path / "s.sqlite") as seeds:
         assert [(seed.id, seed.text) for seed in seeds] == [(0, "하나"), (1, "둘"), (2, "one")]
-        assert list(seeds.set_aside) == [(3, "하나", "duplicate")]
+        assert [tuple(row)[:3] for row in seeds.set_aside] == [(3, "하나", "duplicate")]
 
 
 def test_get_follows_the_ids_it_is_given_and_iteration_crosses_batches(load):
@@ -518,13 +518,13 @@ HUB_CASES = {  # name of the case: (fields of its source, MY_HF_TOKEN)
     "slice": ({"data_path": "org/public", "split": "train[1:]"}, ""),
     "only split": ({"data_path": "org/one-split"}, ""),
     "subset": ({"data_path": "org/subsets", "subset": "ko"}, ""),
+    "held out": ({"data_path": "org/public", "split": "*"}, ""),
+    "all subsets": ({"data_path": "org/subsets", "split": "*"}, ""),
     "private": ({"data_path": "org/private"}, TOKEN),
     "gated": ({"data_path": "org/gated"}, TOKEN),
     "with a run": ({"data_path": "org/ours"}, ""),
     "no split": ({"data_path": "org/two-splits"}, ""),
     "missing split": ({"data_path": "org/public", "split": "dev"}, ""),
-    "held out": ({"data_path": "org/public", "split": "*"}, ""),
-    "all subsets": ({"data_path": "org/subsets", "split": "*"}, ""),
     "no subset": ({"data_path": "org/subsets"}, ""),
     "missing subset": ({"data_path": "org/subsets", "subset": "fr"}, ""),
     "missing column": ({"data_path": "org/public", "instruction_field": "task"}, ""),
@@ -542,7 +542,7 @@ HUB_CASES = {  # name of the case: (fields of its source, MY_HF_TOKEN)
     "limited": ({"data_path": "org/limited"}, ""),
     "unfetched": ({"data_path": "org/unfetched"}, ""),
 }
-READ = list(HUB_CASES)[:8]
+READ = list(HUB_CASES)[:10]
 HUB_REFUSALS = {
     "no split": "has no split 'train'; it has 'validation', 'test': name one of them with --split",
     "missing split": "has no split 'dev'; it has 'train', 'test': name one of them with --split",
