@@ -3,12 +3,12 @@
 import asyncio
 
 from generator.engines import drop_copies
-from tests.builders import evolved, seed
+from tests.builders import answered, evolved, seed
 from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.process.each import in_silence
 from utils.rows.records import stored_row
-from utils.schema import PASSED, Answer, RowOutcome
+from utils.schema import PASSED, RowOutcome
 from utils.seeds import SeedSet
 from utils.text.decontamination import BenchmarkItems
 
@@ -24,7 +24,7 @@ def dropped(folder, *instructions: str, max_overlap: float = 0.7) -> list[str]:
         seeds.add(seed(f"Seed {number}", number) for number in range(len(instructions)))
         for one, instruction in zip(seeds, instructions, strict=True):
             trajectory = evolved(one, instruction)
-            rows.put(one.id, stored_row(RowOutcome(trajectory, PASSED, None, Answer(trajectory, "x")), "m"))
+            rows.put(one.id, stored_row(RowOutcome(trajectory, PASSED, None, answered(trajectory)), "m"))
         asyncio.run(drop_copies(rows, seeds, config, in_silence))
         return [record.get("reason", "") for _, (_, record, *_) in rows.items()]
 

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from tests.builders import evolved
+from tests.builders import answered, evolved
 from utils.files.row_store import RowStore
 from utils.rows.records import set_aside_row, stored_row
 from utils.rows.summary import BenchmarkSummary
-from utils.schema import PASSED, Answer, RowOutcome, SeedInstruction, SetAside
+from utils.schema import PASSED, RowOutcome, SeedInstruction, SetAside
 from utils.text.decontamination import BenchmarkItems, eliminate_contaminated
 
 LONG = "A train leaves the station at noon and travels north at sixty miles per hour until dusk"
@@ -43,7 +43,7 @@ def test_texts_that_are_looked_for_leave_nothing_behind():
 
 def outcome(row_id: int, *stages: str) -> RowOutcome:
     trajectory = evolved(SeedInstruction(row_id, "Name a town."), *stages)
-    return RowOutcome(trajectory, PASSED, None, Answer(trajectory, "It is."))
+    return RowOutcome(trajectory, PASSED, None, answered(trajectory))
 
 
 def test_rewrites_are_eliminated_with_the_item_and_counted_by_benchmark(tmp_path):
