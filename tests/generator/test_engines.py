@@ -24,7 +24,7 @@ def dropped(folder, *instructions: str, max_overlap: float = 0.7) -> list[str]:
         seeds.add(seed(f"Seed {number}", number) for number in range(len(instructions)))
         for one, instruction in zip(seeds, instructions, strict=True):
             trajectory = evolved(one, instruction)
-            rows.put(one.id, stored_row(RowOutcome(trajectory, PASSED, None, answered(trajectory, "x")), "m"))
+            rows.put(one.id, stored_row(RowOutcome(trajectory, PASSED, None, answered(trajectory)), "m"))
         asyncio.run(drop_copies(rows, seeds, config, in_silence))
         return [record.get("reason", "") for _, (_, record, *_) in rows.items()]
 

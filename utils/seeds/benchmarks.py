@@ -9,7 +9,7 @@ from utils.errors import DataError
 from utils.schema import SeedInstruction
 from utils.seeds.rows import RowReader
 from utils.seeds.seed_set import seeds_of
-from utils.seeds.source import HELD_OUT, NO_JOINING, SeedSource
+from utils.seeds.source import ALL_BUT_TRAIN, NO_JOINING, SeedSource
 from utils.urls import is_url
 
 FLAG = "--decontaminate"
@@ -32,8 +32,8 @@ def benchmark_source(name: str) -> SeedSource:
     path, _, column = name.rpartition(":")
     is_whole = not path or "/" in column or (is_url(name) and "?" in name) or Path(os.path.expanduser(name)).exists()
     if is_whole or not column:
-        return SeedSource(name if is_whole else path, split=HELD_OUT, turn="all")
-    return SeedSource(path, split=HELD_OUT, turn="all", instruction_field=column, input_field=NO_JOINING)
+        return SeedSource(name if is_whole else path, split=ALL_BUT_TRAIN, turn="all")
+    return SeedSource(path, split=ALL_BUT_TRAIN, turn="all", instruction_field=column, input_field=NO_JOINING)
 
 
 def load_items(name: str) -> Iterator[str]:

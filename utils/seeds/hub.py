@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from utils.errors import DataError
 from utils.files.storage import brief
 from utils.seeds.files import SUFFIXES, File, Splits, files_in, in_splits, without_results
-from utils.seeds.source import HELD_OUT, SeedSource, names
+from utils.seeds.source import ALL_BUT_TRAIN, SeedSource, names
 
 if TYPE_CHECKING:
     from datasets import DatasetBuilder
@@ -220,7 +220,7 @@ def _builders(source: SeedSource, name: str, token: str | None) -> "list[Dataset
         subsets = datasets.get_dataset_config_names(name, token=token)
         if source.subset in subsets or subsets == ["default"]:
             raise
-        if source.split == HELD_OUT:
+        if source.split == ALL_BUT_TRAIN:
             return [datasets.load_dataset_builder(name, subset, token=token) for subset in subsets]
         problem = f"has no subset {source.subset!r}; it has" if source.subset else "has several subsets:"
         raise DataError(f"{source.data_path} {problem} {names(subsets)}: name one of them with --subset") from exc

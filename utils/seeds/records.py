@@ -16,7 +16,7 @@ from utils.seeds.files import SUFFIXES, TABLES, WILD, File, Splits, files_of
 from utils.seeds.hub import fetched, folder_splits, hub_splits
 from utils.seeds.json_rows import read_json
 from utils.seeds.rows import RowReader
-from utils.seeds.source import HELD_OUT, Row, SeedSource, names
+from utils.seeds.source import ALL_BUT_TRAIN, Row, SeedSource, names
 from utils.seeds.tables import read_csv, read_table
 from utils.urls import is_url
 
@@ -65,13 +65,13 @@ def _parts(source: SeedSource) -> tuple[list[Part], SeedSource]:
     """Return the parts that `source` is made of, and the source to read them by: without a split that chose them."""
     source = source if is_url(source.data_path) else replace(source, data_path=os.path.expanduser(source.data_path))
     if _is_files(source):
-        return [(files_of(source), 0, None)], replace(source, split=None) if source.split == HELD_OUT else source
+        return [(files_of(source), 0, None)], replace(source, split=None) if source.split == ALL_BUT_TRAIN else source
     splits = folder_splits(source) if Path(source.data_path).is_dir() else hub_splits(source)
     if not splits:
         raise DataError(f"{source.data_path} holds no rows, or no files that can be read: choose another one")
     split = source.split or ("train" if "train" in splits or len(splits) != 1 else next(iter(splits)))
     rest = replace(source, split=None)
-    if split == HELD_OUT:
+    if split == ALL_BUT_TRAIN:
         return [(splits[name], 0, None) for name in splits if name != "train" or len(splits) == 1], rest
     if split in splits:
         return [(splits[split], 0, None)], rest

@@ -9,7 +9,7 @@ from utils.seeds.conventions import COLUMNS, DELIMITERS
 
 ALL = "all"
 NO_JOINING = "none"  # of --input-field
-HELD_OUT = "*"  # the split that stands for all but the one for training, if there are more, of all subsets
+ALL_BUT_TRAIN = "*"  # the split that stands for all but the one for training, if there are more, of all subsets
 
 Row = dict[str, Any]
 Getter = Callable[[Row], Any]

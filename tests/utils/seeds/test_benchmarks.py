@@ -7,7 +7,7 @@ import pytest
 
 from utils.errors import DataError
 from utils.seeds.benchmarks import benchmark_source, load_items
-from utils.seeds.source import HELD_OUT, NO_JOINING
+from utils.seeds.source import ALL_BUT_TRAIN, NO_JOINING
 
 ROWS = [{"question": "Name a river.", "context": "Only in Asia.", "answer": "Han"}, {"question": "", "answer": "x"}]
 
@@ -44,7 +44,7 @@ def write(path: Path, rows: list[dict]) -> None:
 def test_a_name_is_a_path_or_a_hub_data_set_and_maybe_a_column(name, path, column):
     source = benchmark_source(name)
     assert (source.data_path, source.instruction_field) == (path or name, column)
-    assert (source.split, source.turn) == (HELD_OUT, "all")
+    assert (source.split, source.turn) == (ALL_BUT_TRAIN, "all")
     assert source.input_field == (NO_JOINING if column else None)
 
 

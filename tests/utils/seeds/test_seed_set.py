@@ -350,18 +350,18 @@ def test_rows_set_aside_keep_their_id_and_say_why(load):
     lines = [json.dumps({"instruction": value}) for value in values] + ['{"response": "alone"}']
     seeds = load("\n".join(lines).encode())
     assert (list(seeds.ids), len(seeds), seeds.total) == ([0, 9], 2, 11)
-    assert [tuple(row)[:3] for row in seeds.set_aside] == [
-        (1, " \u200b\n", "empty"),
-        (2, "Write  a\npoem. ", "duplicate"),
-        (3, "42", "not_text"),
-        (4, "", "empty"),
-        (5, "", "empty"),
-        (6, "half ?", "not_text"),
-        (7, "True", "not_text"),
-        (8, '["a"]', "not_text"),
-        (10, "", "empty"),
+    assert list(seeds.set_aside) == [
+        (1, " \u200b\n", "empty", None),
+        (2, "Write  a\npoem. ", "duplicate", None),
+        (3, "42", "not_text", None),
+        (4, "", "empty", None),
+        (5, "", "empty", None),
+        (6, "half ?", "not_text", None),
+        (7, "True", "not_text", None),
+        (8, '["a"]', "not_text", None),
+        (10, "", "empty", None),
     ]
-    assert len(list(seeds.set_aside)) == 9  # a fresh iterator each time
+    assert list(seeds.set_aside) == list(seeds.set_aside)
 
 
 def test_composed_and_decomposed_hangul_are_one_instruction(load):
@@ -406,7 +406,7 @@ def test_ids_and_duplicates_run_on_over_several_sources(tmp_path):
         sources.append(SeedSource(str(tmp_path / f"{name}.jsonl")))
     with load_seeds(sources, tmp_path / "s.sqlite") as seeds:
         assert [(seed.id, seed.text) for seed in seeds] == [(0, "하나"), (1, "둘"), (2, "one")]
-        assert [tuple(row)[:3] for row in seeds.set_aside] == [(3, "하나", "duplicate")]
+        assert list(seeds.set_aside) == [(3, "하나", "duplicate", None)]
 
 
 def test_get_follows_the_ids_it_is_given_and_iteration_crosses_batches(load):
@@ -518,7 +518,7 @@ HUB_CASES = {  # name of the case: (fields of its source, MY_HF_TOKEN)
     "slice": ({"data_path": "org/public", "split": "train[1:]"}, ""),
     "only split": ({"data_path": "org/one-split"}, ""),
     "subset": ({"data_path": "org/subsets", "subset": "ko"}, ""),
-    "held out": ({"data_path": "org/public", "split": "*"}, ""),
+    "all but train": ({"data_path": "org/public", "split": "*"}, ""),
     "all subsets": ({"data_path": "org/subsets", "split": "*"}, ""),
     "private": ({"data_path": "org/private"}, TOKEN),
     "gated": ({"data_path": "org/gated"}, TOKEN),
@@ -619,7 +619,7 @@ def hub(tmp_path_factory):
         ("slice", [seed.text for seed in SEEDS[1:]]),
         ("only split", [seed.text for seed in SEEDS]),
         ("subset", [SEEDS[1].text]),
-        ("held out", [SEEDS[0].text]),
+        ("all but train", [SEEDS[0].text]),
         ("all subsets", [seed.text for seed in SEEDS[:2]]),
         ("private", [seed.text for seed in SEEDS]),
         ("gated", [seed.text for seed in SEEDS]),

@@ -43,7 +43,7 @@ def test_texts_that_are_looked_for_leave_nothing_behind():
 
 def outcome(row_id: int, *stages: str) -> RowOutcome:
     trajectory = evolved(SeedInstruction(row_id, "Name a town."), *stages)
-    return RowOutcome(trajectory, PASSED, None, answered(trajectory, "It is."))
+    return RowOutcome(trajectory, PASSED, None, answered(trajectory))
 
 
 def test_rewrites_are_eliminated_with_the_item_and_counted_by_benchmark(tmp_path):
