@@ -68,7 +68,7 @@ class Groups:
                 records = json.loads(record["records"])
                 rows.put_many((key, row) for key, row in records)
                 total += len(records)
-                failed += sum(kind != "evolved" for _, (kind, _) in records)
+                failed += sum(kind != "evolved" for _, (kind, *_) in records)
             todo -= {record["group"] for record in found}
         return total, failed
 
