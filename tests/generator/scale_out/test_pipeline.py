@@ -64,7 +64,7 @@ def becomes(*kinds: str):
 def test_a_finished_group_is_a_row_and_is_told(office, monkeypatch):
     (row,) = given(office, becomes("evolved", "eliminated"), monkeypatch)
     assert row["group"] == "x"
-    key, (outcome, record) = json.loads(row["records"])[1]
+    key, (outcome, record, *_) = json.loads(row["records"])[1]
     assert (key, outcome, record["reason"], record["instruction"]) == (1, "eliminated", "lost", seeds_of(2)[1].text)
     news, _ = office.news()
     assert (news.rows, news.failed, news.unfinished, office.take_begun()[0]) == (2, 1, {}, set())
