@@ -345,7 +345,7 @@ def evolved(
 
         config = RunConfig(offline=True, engine="ray", save_path=str(tmp_path / "x.json"))
         llm = SimpleNamespace(model="m")
-        ctx = RunContext(llm, llm, config, Ledger(), SimpleNamespace(done=done))  # type: ignore[arg-type]
+        ctx = RunContext(llm, llm, None, config, Ledger(), SimpleNamespace(done=done))  # type: ignore[arg-type]
         final_run = engine.FinalRun(ctx, work_of(opened, slept), [Method("m", "file")])
         with RowStore(tmp_path / "rows") as rows, engine.connected(machines.address):
             running = engine.evolve_on_ray(seeds, final_run, rows, tmp_path / "x.run")

@@ -74,7 +74,7 @@ def test_a_finished_group_is_a_row_and_is_told(office, monkeypatch):
 def test_a_group_with_a_row_that_went_without_an_answer_is_told_and_not_written(office, monkeypatch):
     assert given(office, becomes("evolved", "unavailable"), monkeypatch) == []
     news, _ = office.news()
-    assert [kind for _, (kind, _) in news.unfinished["x"]] == ["evolved", "unavailable"]
+    assert [kind for _, (kind, *_) in news.unfinished["x"]] == ["evolved", "unavailable"]
     assert office.take_begun()[0] == set()
 
 
