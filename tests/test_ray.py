@@ -19,7 +19,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.builders import answered
 from tests.builders import seeds as seeds_of
 from tests.command import Ran, failed, finish, start
 from tests.fakes import Act, MisbehavingServer, Received, dead_url
@@ -306,7 +305,7 @@ POISON, SLEEPY = "Name 9 rivers.", "Name 27 rivers."
 def outcome_of(seed: SeedInstruction, text: str) -> RowOutcome:
     """A seed that became `text`."""
     trajectory = Trajectory(seed, (Rewrite(text, "m"),))
-    return RowOutcome(trajectory, PASSED, None, answered(trajectory))
+    return RowOutcome(trajectory, PASSED, None, Answers((Answer(trajectory, "a"),)))
 
 
 def work_of(opened: Path, slept: Path) -> Callable:
