@@ -36,6 +36,8 @@ from utils.rows.records import stored_row
 from utils.run.context import RunContext
 from utils.schema import (
     PASSED,
+    Answer,
+    Answers,
     Message,
     Method,
     Request,
