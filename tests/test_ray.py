@@ -363,7 +363,7 @@ def test_a_group_that_crashes_workers_is_rejected_one_that_blocks_is_tried_again
     evolved(tmp_path / "opened", seeds_of(50)[10:20])  # which tells how busy the machine is
     monkeypatch.setattr(RunConfig, "longest_silence", 2 * (time.monotonic() - started) + 5)
     told, rows = evolved(tmp_path / "opened", seeds_of(50))
-    reasons = {key: record["reason"] for key, (kind, record) in rows.items() if kind == "eliminated"}
+    reasons = {key: record["reason"] for key, (kind, record, *_) in rows.items() if kind == "eliminated"}
     assert reasons == dict.fromkeys(range(10), "crashed")  # the whole group of ten
     assert sorted(rows) == list(range(50))
     assert (tmp_path / "slept").exists()
