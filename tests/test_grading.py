@@ -105,6 +105,7 @@ def test_a_rate_that_could_not_be_compared_is_not_told(flags, tmp_path):
         (("--drop", "partly", "--examine", "off"), "--examine all"),
         (("--drop", "narrowed", "--judge", "off"), "--judge all"),
         (("--drop", "nonsense"), "--drop"),
+        (("--drop", "unstable", "--examine", "off"), "--examine all"),
         (("--weak-llm-config", "model=small", "--examine", "off"), "--weak-llm-config"),
         (("--weak-llm-config", "modell=small"), "known keys"),
     ],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -37,6 +37,9 @@ class Flag:
     repeatable: bool = False
 
 
+# Labels and marks of rows; those that make a row useless are fatal whether or not --drop names them.
+OfJudge = Literal["stagnant", "unsolvable", "lost", "leaked", "contrived", "narrowed", "ambiguous"]
+OfExaminer = Literal["easy", "partly", "unstable"]
 Names = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
@@ -159,9 +162,13 @@ class RunConfig(BaseModel):
         int, Field(ge=1, le=16), Flag("final run", "N", "answers sampled per row; the best graded is the response")
     ] = 1
     drop: Annotated[
-        tuple[Literal["stagnant", "contrived", "narrowed", "easy", "partly"], ...],
+        tuple[Literal[OfJudge, OfExaminer], ...],
         BeforeValidator(_by_comma),
-        Flag("final run", "LABEL,…", "eliminate what is else kept and marked: stagnant contrived narrowed easy partly"),
+        Flag(
+            "final run",
+            "LABEL,…",
+            "eliminate what is else kept and marked: stagnant contrived narrowed easy partly unstable",
+        ),
     ] = ()
     hold_out: Annotated[
         float,
@@ -300,10 +307,10 @@ class RunConfig(BaseModel):
             raise ValueError("--export preference needs --answers 2 or more: pairs are made of answers graded apart")
         if "easy" in self.drop and not self.weak_llm_config:
             raise ValueError("--drop easy needs --weak-llm-config: easy is what a weak LLM answers rightly")
-        if {"easy", "partly"} & set(self.drop) and self.examine != "all":
-            raise ValueError("--drop easy and --drop partly need --examine all: they are the examiner's")
-        if {"stagnant", "contrived", "narrowed"} & set(self.drop) and self.judge != "all":
-            raise ValueError("--drop stagnant, contrived and narrowed need --judge all: they are the judge's")
+        if (marks := {*get_args(OfExaminer)} & {*self.drop}) and self.examine != "all":
+            raise ValueError(f"--drop {min(marks)} needs --examine all: it is the examiner's mark")
+        if (labels := {*get_args(OfJudge)} & {*self.drop}) and self.judge != "all":
+            raise ValueError(f"--drop {min(labels)} needs --judge all: it is the judge's label")
 
     def _check_engine(self) -> None:
         if self.engine == "local":

@@ -259,7 +259,7 @@ class Trajectory:
 
 
 LABELS = ("stagnant", "unsolvable", "lost", "leaked", "contrived", "narrowed", "ambiguous")
-GRADE_REASONS = ("wrong_answer", "partly", "easy")  # why the examiner's grades fail a row
+GRADE_REASONS = ("wrong_answer", "partly", "easy", "unstable")  # why the examiner's grades fail a row
 EQUAL = "equal"  # Evol-Instruct's first elimination rule, found by a judge of its own: no information gain
 
 

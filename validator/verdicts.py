@@ -39,6 +39,7 @@ OTHER_REASONS = {
     "equal": "the rewrite demands just what its parent does: the same constraints, the same depth and breadth",
     "wrong_answer": "a strong model answered the rewrite wrongly; it must be possible to answer it rightly",
     "partly": "a strong model answered the rewrite only partly rightly; it must be possible to answer it well",
+    "unstable": "several answers of a strong model were graded apart; it must be possible to answer it reliably",
     "easy": "a weaker model answered the rewrite rightly: it is not hard enough",
 }
 RULE_REASONS = {rule.name: rule.why for rule in (*REWRITE_RULES, *ANSWER_RULES)}
@@ -69,7 +70,7 @@ def check_answer(answer: Answer) -> Verdict:
 def check_answers(answers: Answers, final: bool, drop: Collection[str] = ()) -> Verdict:
     """Give the verdict on the answers to one rewrite: that of the best of them, by rules and grade.
 
-    An answer that is wrong fails. So does in learning, or where `drop` names it, a rewrite that is `easy`. What the
+    An answer that is wrong fails. So does in learning a rewrite that is `easy`, and whatever `drop` names. What the
     examiner could not grade is unscored, but passes in the `final` run.
     """
     best = answers.best
@@ -81,7 +82,8 @@ def check_answers(answers: Answers, final: bool, drop: Collection[str] = ()) -> 
         return failed("easy")
     if best.grade.value is None and not final:
         return unscored("unexamined")
-    return failed("partly") if best.grade.value in drop else PASSED
+    marks = (("unstable", answers.unstable), ("partly", best.grade.value == "partly"))
+    return next((failed(mark) for mark, is_so in marks if is_so and mark in drop), PASSED)
 
 
 def first_attempt(outcome: RowOutcome) -> FirstAttempt:

@@ -108,6 +108,7 @@ def of_grades(*grades: str | None, weak: str | None = None) -> Answers:
         (["partly"], None, ["partly"], failed("partly"), failed("partly")),
         (["wrong"], None, [], failed("wrong_answer"), failed("wrong_answer")),
         ([None], None, [], unscored("unexamined"), PASSED),
+        (["right", "wrong"], None, ["unstable"], failed("unstable"), failed("unstable")),
         (["right"], "right", [], failed("easy"), PASSED),
         (["right"], "right", ["easy"], failed("easy"), failed("easy")),
         (["right"], "partly", ["easy"], PASSED, PASSED),
