@@ -288,8 +288,8 @@ class RunConfig(BaseModel):
             raise ValueError("--reasoning needs --export: it says how an export writes the thoughts")
         if self.reasoning == "field" and self.export != "messages":
             raise ValueError(f"--reasoning field needs --export messages: {self.export} has no such field")
-        self._check_engine()
         self._check_batches()
+        self._check_engine()
         for name in LLM_FLAGS:
             config: LLMConfig | None = getattr(self, name)
             if self.max_cost is not None and config and (config.price_in is None or config.price_out is None):
