@@ -14,10 +14,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.fakes import Act, Received
+from tests.fakes import Act, Listener, Received, Replying
 from tests.offline_server import offline_reply
 
 Line = dict[str, Any]
@@ -88,7 +87,7 @@ class BatchServer:
         self.headers: list[dict[str, str]] = []
         self._lock = threading.RLock()
         handler = type("Handler", (_Handler,), {"provider": self})
-        self._server = _Listener(("127.0.0.1", 0), handler)
+        self._server = Listener(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def __enter__(self) -> "BatchServer":
@@ -202,18 +201,7 @@ def _part(part: bytes) -> tuple[str, tuple[str, bytes]]:
     return words["name"].strip('"'), (words.get("filename", "").strip('"'), content.removesuffix(b"\r\n"))
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
+class _Handler(Replying):
     provider: BatchServer
 
     def do_GET(self) -> None:
@@ -238,10 +226,10 @@ class _Handler(BaseHTTPRequestHandler):
         name, work = self._call(body)
         act = self.provider.handle(name, work)
         if act.manner == "cut":
-            self._reply(act, len(act.body) + 100)
+            self.reply(act, len(act.body) + 100)
             self.close_connection = True
         else:
-            self._reply(act, len(act.body))
+            self.reply(act, len(act.body))
 
     def _call(self, body: bytes) -> tuple[str, Callable[[], Act]]:
         provider, path = self.provider, self.path.partition("?")[0].removeprefix("/v1/")
@@ -265,14 +253,3 @@ class _Handler(BaseHTTPRequestHandler):
                 return "POST cancel", lambda: provider.cancel(job_id)
         headers = {name.lower(): value for name, value in self.headers.items()}
         return "POST chat", lambda: provider.live(Received(self.path, headers, json.loads(body)))
-
-    def _reply(self, act: Act, promised: int) -> None:
-        self.send_response(act.status)
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(promised)), *act.headers):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(act.body)
-        self.wfile.flush()
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""

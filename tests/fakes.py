@@ -54,7 +54,7 @@ class ScriptedLLM:
     async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
         asked = Asked(kind, messages, draw)
         self.asked.append(asked)
-        reply = self._reply(asked)
+        reply = self.reply(asked)
         return reply if isinstance(reply, Completion) else Completion(reply)
 
     def of_kind(self, kind: CallKind) -> list[Asked]:
@@ -189,7 +189,7 @@ class MisbehavingServer:
         acts = iter(()) if callable(script) else iter(script)
         self._state = _State(script if callable(script) else lambda _: next(acts, otherwise), models=models)
         handler = type("Handler", (_Handler,), {"state": self._state})
-        self._server = _Listener(("127.0.0.1", 0), handler)
+        self._server = Listener(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     @property
@@ -225,7 +225,7 @@ def dead_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
 
 
-class _Listener(ThreadingHTTPServer):
+class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
@@ -233,10 +233,26 @@ class _Listener(ThreadingHTTPServer):
         """A client that has gone away is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Replying(BaseHTTPRequestHandler):
+    """A handler that replies with acts, and promises as many bytes as it is told."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def reply(self, act: Act, promised: int) -> None:
+        self.send_response(act.status)
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(promised)), *act.headers):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(act.body)
+        self.wfile.flush()
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+class _Handler(Replying):
     state: _State
 
     def do_POST(self) -> None:
@@ -248,22 +264,14 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.state.end()
         if act.manner == "reply":
-            self._reply(act, len(act.body))
+            self.reply(act, len(act.body))
         else:
             self._break_off(act)
 
     def do_GET(self) -> None:
         models = self.state.models
         listed = json.dumps({"data": [{"id": name} for name in models or ()]}).encode()
-        self._reply(Act(404 if models is None else 200, listed), len(listed))
-
-    def _reply(self, act: Act, promised: int) -> None:
-        self.send_response(act.status)
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(promised)), *act.headers):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(act.body)
-        self.wfile.flush()
+        self.reply(Act(404 if models is None else 200, listed), len(listed))
 
     def _break_off(self, act: Act) -> None:
         if act.manner == "raw":
@@ -272,11 +280,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if act.manner == "cut":
-            self._reply(act, len(act.body) + 100)
+            self.reply(act, len(act.body) + 100)
         # Lingering for 0 seconds makes the kernel send RST instead of FIN.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""

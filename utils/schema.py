@@ -488,11 +488,20 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledAnswer:
+    """One of the answers to a row, with the examiner's grade, as the result holds it (`--answers`)."""
+
+    text: str
+    grade: str | None
+    reasoning: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EvolvedRow:
     """One record of the result file; the fields are its contract.
 
     `grade` is the examiner's, of `response`. `context` and `extra` are written where any row of the result has one,
-    `answers` with `--answers`: each with `text`, `grade` and `reasoning`, in the order of their draws.
+    `answers` with `--answers`, in the order of their draws.
     """
 
     id: int
@@ -509,7 +518,7 @@ class EvolvedRow:
     grade: str | None = None
     context: list[Message] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
-    answers: list[dict[str, str | None]] = field(default_factory=list)
+    answers: list[SampledAnswer] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

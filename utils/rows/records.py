@@ -8,7 +8,17 @@ from utils.config import RunConfig
 from utils.files.row_store import RowStore
 from utils.files.writing import Columns, dumps
 from utils.rows.held_out import HELD_OUT
-from utils.schema import Answer, Candidate, EvolvedRow, FirstAttempt, Reject, RowOutcome, SeedInstruction, SetAside
+from utils.schema import (
+    Answer,
+    Candidate,
+    EvolvedRow,
+    FirstAttempt,
+    Reject,
+    RowOutcome,
+    SampledAnswer,
+    SeedInstruction,
+    SetAside,
+)
 
 ONLY_SOMETIMES = ("context", "extra", "answers")  # columns of the result that only some runs need
 EVOLVED: Columns = {name: str for name in EvolvedRow.__dataclass_fields__ if name not in ONLY_SOMETIMES} | {
@@ -148,7 +158,7 @@ def evolved_row(outcome: RowOutcome, model: str) -> EvolvedRow:
         context=list(seed.context),
         extra=seed.extra,
         answers=[
-            {"text": answer.text, "grade": _grade(answer), "reasoning": answer.reasoning}
+            SampledAnswer(answer.text, _grade(answer), answer.reasoning)
             for answer in (outcome.answers.samples if outcome.answers else ())
         ],
     )
