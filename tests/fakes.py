@@ -54,7 +54,7 @@ class ScriptedLLM:
     async def complete(self, kind: CallKind, messages: tuple[Message, ...], draw: int = 0) -> Completion:
         asked = Asked(kind, messages, draw)
         self.asked.append(asked)
-        reply = self.reply(asked)
+        reply = self._reply(asked)
         return reply if isinstance(reply, Completion) else Completion(reply)
 
     def of_kind(self, kind: CallKind) -> list[Asked]:
