@@ -46,10 +46,20 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def start(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
     """Start the command in `folder`; `finish` waits for it."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(
-        command(*argv), cwd=folder, env=environment(env), text=True, encoding="utf-8", **(pipes | options)
+    return _start(folder, command(*argv), env, **options)
+
+
+def start_impatient(folder: Path, *argv: object) -> subprocess.Popen[str]:
+    """Start the command with hardly any patience for the calls that are in flight when it is to end."""
+    script = (
+        "import sys; from utils.llm import opening; opening.GRACE = 0.5; import main; sys.exit(main.main(sys.argv[1:]))"
     )
+    return _start(folder, [sys.executable, "-c", script, *map(str, argv)], {"PYTHONPATH": str(PROJECT)})
+
+
+def _start(folder: Path, words: list[str], env: Mapping[str, str] | None, **options: Any) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(words, cwd=folder, env=environment(env), text=True, encoding="utf-8", **(pipes | options))
 
 
 def finish(process: subprocess.Popen[str], timeout: float = TIMEOUT) -> Ran:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import OFFLINE, failed, finish, run, served, start
+from tests.command import OFFLINE, failed, finish, run, served, start, start_impatient
 from tests.fakes import HANG, Act, MisbehavingServer, Received
 from tests.offline_server import offline_reply
 from utils.llm.journal import Journal
@@ -105,7 +105,7 @@ def test_a_signal_ends_it_though_nobody_answers_and_it_can_be_continued(watched,
             process.send_signal(number)
         return HANG  # an endpoint that does not answer, as long as the process is there, must not hold it
 
-    process = start(watched.folder, *watched.flags)
+    process = start_impatient(watched.folder, *watched.flags)
     watched.watch = interrupt
     message = failed(finish(process), 130)
     before = len(recorded(watched.folder))
