@@ -8,7 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
+
+from tests.warm import run_warm
 
 PROJECT = Path(__file__).resolve().parent.parent
 SEEDS = PROJECT / "tests" / "golden" / "seeds.jsonl"
@@ -17,6 +21,7 @@ SMALL = (
     "--no-report",  # its language models take over a second to load
 )
 OFFLINE = ("--offline", "--data-path", str(SEEDS), *SMALL)
+_warm = Lock()
 TIMEOUT = 300  # seconds, against hanging alone: no test may depend on how fast the machine is
 
 
@@ -70,13 +75,25 @@ def finish(process: subprocess.Popen[str], timeout: float = TIMEOUT) -> Ran:
         process.kill()
         process.communicate()
         raise
-    ran = Ran(process.returncode, out or "", err or "")
+    return _without_traceback(Ran(process.returncode, out or "", err or ""))
+
+
+def _without_traceback(ran: Ran) -> Ran:
     assert "Traceback" not in ran.out + ran.err, ran.err
     return ran
 
 
 def run(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **options: Any) -> Ran:
-    return finish(start(folder, *argv, env=env, **options))
+    """Run the command in `folder` to its end; from a warm start (tests/warm.py) where that makes no difference."""
+    if env or options or not _warm.acquire(blocking=False):
+        return finish(start(folder, *argv, env=env, **options))
+    try:
+        with TemporaryDirectory() as streams:
+            out, err = Path(streams, "out"), Path(streams, "err")
+            code = run_warm(folder, [str(word) for word in argv], environment(), out, err)
+            return _without_traceback(Ran(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")))
+    finally:
+        _warm.release()
 
 
 def run_here(*argv: object) -> int:
