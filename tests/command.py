@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,14 +83,25 @@ def _without_traceback(ran: Ran) -> Ran:
     return ran
 
 
-def run(folder: Path, *argv: object, env: Mapping[str, str] | None = None, **options: Any) -> Ran:
-    """Run the command in `folder` to its end; from a warm start (tests/warm.py) where that makes no difference."""
+def run(
+    folder: Path,
+    *argv: object,
+    env: Mapping[str, str] | None = None,
+    started: Callable[[int], None] = lambda pid: None,
+    **options: Any,
+) -> Ran:
+    """Run the command in `folder` to its end; from a warm start (tests/warm.py) where that makes no difference.
+
+    `started` is told the id of the process, for those who kill it.
+    """
     if env or options or not _warm.acquire(blocking=False):
-        return finish(start(folder, *argv, env=env, **options))
+        process = start(folder, *argv, env=env, **options)
+        started(process.pid)
+        return finish(process)
     try:
         with TemporaryDirectory() as streams:
             out, err = Path(streams, "out"), Path(streams, "err")
-            code = run_warm(folder, [str(word) for word in argv], environment(), out, err)
+            code = run_warm(folder, [str(word) for word in argv], environment(), out, err, started)
             return _without_traceback(Ran(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")))
     finally:
         _warm.release()

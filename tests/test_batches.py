@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -108,10 +109,11 @@ def killing(provider: BatchServer, moment: str, call: str, after: int, kill: Cal
 def test_killed_twenty_times_it_pays_nothing_twice_and_ends_with_the_same_bytes(tmp_path, expected, provider):
     kills = 0
     for number in range(20):
-        process = start(tmp_path, *flags(provider, "all"))
+        pid: Future[int] = Future()
         moment, call = EVENTS[number % len(EVENTS)]
-        killing(provider, moment, call, number % 3 if call == "GET batch" else number // len(EVENTS) % 2, process.kill)
-        ran = finish(process)
+        after = number % 3 if call == "GET batch" else number // len(EVENTS) % 2
+        killing(provider, moment, call, after, lambda pid=pid: os.kill(pid.result(), signal.SIGKILL))
+        ran = run(tmp_path, *flags(provider, "all"), started=pid.set_result)
         kills += ran.code == -signal.SIGKILL
         assert ran.code == -signal.SIGKILL, ran.err
     provider.before = provider.after = lambda _: None

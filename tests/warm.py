@@ -1,15 +1,16 @@
 """The whole command in a process that starts at once: forked from one that has imported what the command imports.
 
 Importing takes the command longer than a small run does, and the tests start it some hundred times. What is forked is a
-process with environment, folder and output of its own, which ends as the command does. Tests that send signals
-or set variables or streams, which may count while Python starts, start the command as a user does (tests/command.py).
+process with environment, folder and output of its own, which ends as the command does. Tests that send it signals which
+it handles, or set variables or streams, which may count while Python starts, start it as a user does
+(tests/command.py).
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -22,13 +23,24 @@ IMPORTED = (
 )
 
 
-def run_warm(folder: Path, argv: list[str], environment: Mapping[str, str], out: Path, err: Path) -> int:
-    """Run the command in `folder`, its streams written to `out` and `err`; return its exit code."""
+def run_warm(
+    folder: Path,
+    argv: list[str],
+    environment: Mapping[str, str],
+    out: Path,
+    err: Path,
+    started: Callable[[int], None],
+) -> int:
+    """Run the command in `folder`, its streams written to `out` and `err`; return its exit code.
+
+    `started` is told the id of the process.
+    """
     pipes = _parent()
     assert pipes.stdin
     assert pipes.stdout
     pipes.stdin.write(json.dumps([str(folder), argv, dict(environment), str(out), str(err)]) + "\n")
     pipes.stdin.flush()
+    started(int(pipes.stdout.readline()))
     return int(pipes.stdout.readline())
 
 
@@ -41,13 +53,14 @@ def _parent() -> subprocess.Popen[str]:
 
 
 def _serve() -> None:
-    """Fork once for each line of stdin; print the exit code of what was forked."""
+    """Fork once for each line of stdin; print the id of what was forked, then its exit code."""
     for module in IMPORTED:
         import_module(module)
     for line in sys.stdin:
         child = os.fork()
         if not child:
             _become(*json.loads(line))
+        print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
