@@ -36,6 +36,8 @@ def wrong_encoding(where: str, exc: UnicodeError, given: str | None) -> DataErro
     """Return the error for a text, at `where`, that is not in its encoding; it names one to try if it can guess one."""
     if given:
         return DataError(f"{where} is not {given}: leave out --encoding, or give it another one")
+    if isinstance(exc, UnicodeDecodeError) and exc.encoding.startswith("utf-16"):  # then its byte order mark says so
+        return DataError(f"{where} is damaged or cut off: it begins as UTF-16 and goes on as none; get it again")
     guess = guessed(exc.object) if isinstance(exc, UnicodeDecodeError) else None
     if guess:
         return DataError(f"{where} is not UTF-8; it reads as {guess}: add --encoding {guess}, or save it as UTF-8")

@@ -254,6 +254,7 @@ BAD = [
         "line 4 of .*x.jsonl is not UTF-8; it reads as cp949",
     ),
     ("x.jsonl", '{"instruction": "a"}'.encode("utf-16-le"), "x.jsonl is not UTF-8; it reads as utf-16-le"),
+    ("x.jsonl", '{"instruction": "a"}\n'.encode("utf-16")[:-1], "x.jsonl is damaged or cut off: it begins as UTF-16"),
     ("x.csv", b"instruction\ncaf\xe9\n", "it reads as cp1252: add --encoding cp1252"),
     ("x.csv", b"instruction\n\x81\xff\n", "is not UTF-8: save it as UTF-8, or name its encoding with --encoding"),
     ("x.txt", b"hello", "use one of .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow"),
