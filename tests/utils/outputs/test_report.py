@@ -175,6 +175,18 @@ def test_rows_hold_the_trajectory_with_what_was_added(whole):
     assert [rows[n]["outcome"] for n in (2, 5, 6)] == ["eliminated", "unavailable", "set_aside"]
 
 
+def test_rows_hold_what_was_said_before_and_the_answers_not_chosen(tmp_path):
+    said = [{"role": "system", "content": "Be <b>brief</b>."}, {"role": "user", "content": "Hello"}]
+    sampled = [("An answer.", "right"), ("A slip.", "partly"), ("An answer.", "right"), ("Unread.", None)]
+    answers = [{"text": text, "grade": grade, "reasoning": None} for text, grade in sampled]
+    with_both = evolved(0, "Name river 0.") | {"response": "An answer.", "context": said, "answers": answers}
+    row, plain = Reader(make_folder(tmp_path, (with_both, ROWS[1])).write()).rows
+    assert text_of(row["context"]) == "[system]\nBe <b>brief</b>.\n\n[user]\nHello"
+    others = [(grade, text_of(pieces)) for grade, pieces in row["others"]]
+    assert others == [("partly", "A slip."), ("right", "An answer."), (None, "Unread.")]
+    assert (plain["context"], plain["others"]) == (None, [])
+
+
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".parquet"])
 def test_all_shapes_of_the_result_give_the_same_rows(tmp_path, suffix):
     folder = make_folder(tmp_path, ROWS, REJECTS, suffix=suffix)

@@ -33,6 +33,13 @@ class Step(NamedTuple):
     method_id: str | None
 
 
+class Other(NamedTuple):
+    """An answer that was not chosen, and its grade."""
+
+    text: Text
+    grade: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One record of the result or of the rejects; `attempts` is None where the file does not say it."""
@@ -49,11 +56,13 @@ class Row:
     answer: Text | None
     reply: Text | None
     note: Text | None = None
+    context: Text | None = None
+    others: tuple[Other, ...] = ()
 
     def texts(self) -> list[Text]:
-        """Return all texts of the row, those of the steps last."""
-        texts = (self.seed, self.reference, self.answer, self.reply, self.note, *(step.text for step in self.steps))
-        return [text for text in texts if text is not None]
+        """Return all texts of the row, those of the steps and of other answers last."""
+        texts = (self.context, self.seed, self.reference, self.answer, self.reply, self.note)
+        return [*filter(None, texts), *(step.text for step in self.steps), *(other.text for other in self.others)]
 
 
 def read_rows(result: Path, rejects: Path, held_out: Path | None = None) -> Iterator[Row]:
@@ -93,6 +102,8 @@ def _evolved(record: dict[str, Any]) -> Row:
         steps=tuple(Step(_text(stage["instruction"]), stage["method_id"]) for stage in record["stages"] or ()),
         answer=_optional(record["response"]),
         reply=None,
+        context=_said_before(record.get("context")),
+        others=_not_chosen(record.get("answers"), record["response"]),
     )
 
 
@@ -116,6 +127,17 @@ def _rejected(record: dict[str, Any]) -> Row:
         reply=_optional(record["reply"]),
         note=_optional(record["note"]),
     )
+
+
+def _said_before(turns: Any) -> Text | None:
+    return _text("\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)) if turns else None
+
+
+def _not_chosen(answers: Any, response: Any) -> tuple[Other, ...]:
+    """Return all sampled answers but the one that is the row's response."""
+    others = [Other(_text(answer["text"]), answer["grade"] or None) for answer in answers or ()]
+    chosen = next((n for n, answer in enumerate(answers or ()) if answer["text"] == response), None)
+    return tuple(other for n, other in enumerate(others) if n != chosen)
 
 
 def _text(value: Any) -> Text:

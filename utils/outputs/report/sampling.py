@@ -98,6 +98,8 @@ def _cut(row: Row, limit: int) -> Row:
         answer=row.answer and row.answer.cut(limit),
         reply=row.reply and row.reply.cut(limit),
         note=row.note and row.note.cut(limit),
+        context=row.context and row.context.cut(limit),
+        others=tuple(other._replace(text=other.text.cut(limit)) for other in row.others),
     )
 
 
@@ -124,6 +126,8 @@ def row_data(row: Row) -> dict[str, Any]:
         "answer": _plain(row.answer),
         "reply": _plain(row.reply),
         "note": _plain(row.note),
+        "context": _plain(row.context),
+        "others": [[other.grade, _plain(other.text)] for other in row.others],
     }
 
 

@@ -60,6 +60,10 @@
     return `${say("stage_n", { n: Math.max(0, first) + n + 1 })} · ${named("methods", method)}`;
   }
 
+  function otherTitle(grade) {
+    return grade === null ? say("other_answer") : `${say("other_answer")} · ${named("labels", grade)}`;
+  }
+
   function details(row) {
     const body = make("div", "body");
     if (row.reason) body.append(make("p", "why", `${named("reasons", row.reason)}. ${words.why[row.reason] ?? ""}`));
@@ -67,10 +71,12 @@
     if (row.attempts) facts.push(say("attempts", { count: row.attempts }));
     if (facts.length) body.append(make("p", "tags", facts.join(" · ")));
     if (row.note) body.append(textBlock(say("note"), row.note));
+    if (row.context) body.append(textBlock(say("context"), row.context));
     body.append(textBlock(say("seed"), row.seed));
     row.stages.forEach(([method, pieces], n) => body.append(textBlock(stageTitle(row, n, method), pieces)));
     if (row.reply) body.append(textBlock(say("raw_reply"), row.reply));
     if (row.answer) body.append(textBlock(say("answer"), row.answer));
+    row.others.forEach(([grade, pieces]) => body.append(textBlock(otherTitle(grade), pieces)));
     if (row.reference) body.append(textBlock(say("seed_answer"), row.reference));
     return body;
   }
@@ -94,7 +100,8 @@
   const haystacks = new Map();
   function haystack(row) {
     if (!haystacks.has(row)) {
-      const texts = [row.seed, row.answer, row.reply, row.note, row.reference, ...row.stages.map((stage) => stage[1])];
+      const single = [row.context, row.seed, row.answer, row.reply, row.note, row.reference];
+      const texts = [...single, ...[...row.stages, ...row.others].map((pair) => pair[1])];
       haystacks.set(row, [`#${row.id}`, ...texts.map(whole)].join("\n").toLowerCase());
     }
     return haystacks.get(row);
