@@ -210,7 +210,15 @@ def test_a_batch_that_is_too_large_for_the_queue_is_sent_in_halves_one_after_the
 
 
 def test_a_batch_that_finds_no_room_beside_others_waits_for_one_of_them_unsplit(provider):
-    provider.script = [job("in_progress", "in_progress", "completed"), job("failed", errors=[ENQUEUED])]
+    states = ["in_progress"]
+    provider.script = [JobScript(states, all_fine), job("failed", errors=[ENQUEUED])]
+
+    def the_first_ends_some_polls_after_the_second(call: str) -> None:
+        first, second = provider.jobs.get("batch_1"), provider.jobs.get("batch_2")
+        if second and second.polls and "completed" not in states:
+            states.extend(["in_progress"] * (first.polls + 3) + ["completed"])
+
+    provider.after = the_first_ends_some_polls_after_the_second
     assert texts(Run(provider, extra={"batch_requests": 3}).ask()) == FINE
     assert [len(sent.lines) for sent in provider.jobs.values()] == [3, 3, 3]
 
