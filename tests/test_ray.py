@@ -211,8 +211,9 @@ def test_a_budget_a_node_that_dies_and_a_driver_that_dies_change_nothing(machine
         assert ran.code == 0, ran.err
         again = asked(server)
         assert set(again) == set(wanted)
-        # What was in flight when a node, and then all, died: four calls of a worker, twelve of all of them.
-        assert sum(again.values()) - len(again) <= 4 + 12
+        # What was in flight when a node, and then all, died: four calls of a worker, twelve of all of them. On a busy
+        # machine as many answers may have been on their way from a worker to the journal.
+        assert sum(again.values()) - len(again) <= 2 * (4 + 12)
         assert server.most_in_flight <= 12
         assert token not in ran.out + ran.err
     assert_same(tmp_path, reference)
