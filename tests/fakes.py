@@ -78,16 +78,23 @@ class ScriptedLLM:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A reply of the server, or a way of giving none; `delay` holds it back for so many seconds."""
+    """A reply of the server, or a way of giving none.
+
+    `delay` holds it back for so many seconds, `company` until so many requests were in flight at once.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     manner: Literal["reply", "reset", "cut", "hang", "raw"] = "reply"
     delay: float = 0.0
+    company: int = 0
 
     def after(self, seconds: float) -> "Act":
         return replace(self, delay=seconds)
+
+    def in_company_of(self, requests: int) -> "Act":
+        return replace(self, company=requests)
 
     def saying(self, headers: Mapping[str, str]) -> "Act":
         return replace(self, headers=tuple(headers.items()))
@@ -156,7 +163,7 @@ class _State:
     received: list[Received] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
     closing: threading.Event = field(default_factory=threading.Event)
     models: tuple[str, ...] | None = None
 
@@ -165,7 +172,13 @@ class _State:
             self.received.append(request)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            self.lock.notify_all()
             return self.choose(request)
+
+    def hold_back(self, act: Act) -> None:
+        with self.lock:
+            self.lock.wait_for(lambda: self.most_in_flight >= act.company)
+        self.closing.wait(None if act.manner == "hang" else act.delay)
 
     def end(self) -> None:
         with self.lock:
@@ -260,7 +273,7 @@ class _Handler(Replying):
         headers = {name.lower(): value for name, value in self.headers.items()}
         act = self.state.begin(Received(self.path, headers, body))
         try:
-            self.state.closing.wait(None if act.manner == "hang" else act.delay)
+            self.state.hold_back(act)
         finally:
             self.state.end()
         if act.manner == "reply":

@@ -525,7 +525,7 @@ def test_requests_in_flight_never_exceed_the_number_given_over_both_llms():
         await asyncio.gather(*(llm.complete("evolve", prompt) for prompt in prompts for llm in llms))
         await close_llms(*llms)
 
-    with MisbehavingServer(otherwise=answered().after(0.003)) as server:
+    with MisbehavingServer([answered().in_company_of(3)] * 3) as server:
         settle(asking(server.url))
         assert (len(server.received), server.most_in_flight) == (60, 3)
 
