@@ -15,10 +15,13 @@ from utils.config import RunConfig
 from utils.errors import DataError
 from utils.files.storage import ObjectStore, Store
 from utils.files.writing import SUCCESS, replacing, temporary_of, write_rows
+from utils.llm.batch.records import under_way
 from utils.llm.journal_segments import SEGMENTS, open_journal
 from utils.process.logs import log_to_file
 from utils.rows.held_out import held_out_path
 from utils.urls import is_url
+
+log = logging.getLogger(__name__)
 
 JOURNAL = "journal.sqlite"
 OF_A_RUN = (
@@ -129,6 +132,12 @@ class RunFolder(Folder):
         if not former and not result:
             return
         shelf = self._next_shelf()
+        if config.fresh and (batches := under_way(self.path / JOURNAL)):
+            log.warning(
+                "--fresh leaves %d batches under way, which are paid for all the same (%s); to have their answers, "
+                "put the journal back from %s and run again without it",
+                len(batches), ", ".join(batches), shelf,
+            )  # fmt: skip
         try:
             shelf.mkdir(parents=True)
             if result and result.is_dir():

@@ -13,6 +13,7 @@ from tests.object_store import environment, object_store
 from utils.command.arguments import parse_arguments
 from utils.errors import DataError, JournalError
 from utils.files.storage import LocalFolder, ObjectStore
+from utils.llm.batch.records import Records
 from utils.run.run_folder import OF_A_RUN, OF_CLUSTER, SUCCESS, RunFolder, check_output, check_partitions
 from utils.schema import Completion, Message, Request, Sampling
 
@@ -85,6 +86,22 @@ def test_fresh_sets_the_journal_aside_as_well():
         assert folder.journal.get(REQUEST) is None
     assert Path("x.run/earlier/1/journal.sqlite").exists()
     assert Path("x.json").exists()
+
+
+def test_fresh_names_the_batches_that_it_leaves_under_way(caplog):
+    with opened() as folder:
+        records = Records(folder.journal)
+        for number in (1, 2, 3):
+            records.sent(records.begin("there", [b"k" * 16]), f"batch_{number}")
+        records.end(records.unread()[1])
+        records.begin("there", [b"l" * 16])
+    opened("--fresh").close()
+    (said,) = [record.getMessage() for record in caplog.records if "under way" in record.getMessage()]
+    assert said.startswith("--fresh leaves 2 batches under way")
+    assert "(batch_1, batch_3)" in said
+    caplog.clear()
+    opened("--fresh").close()
+    assert not caplog.records
 
 
 def test_fresh_on_nothing_is_nothing_special():

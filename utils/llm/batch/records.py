@@ -1,9 +1,12 @@
 """The journal's table of batches: what was sent, before anything is paid for it, so that nothing is sent twice."""
 
 import secrets
+import sqlite3
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from utils.llm.journal import Journal
@@ -99,6 +102,15 @@ class Records:
     def _put(self, batch: Batch) -> None:
         row = (batch.name, batch.place, batch.state, batch.id, batch.sent, len(batch.keys), b"".join(batch.keys))
         self._journal.query("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+
+def under_way(path: Path) -> list[str]:
+    """Return the ids of batches that the journal file at `path` has as sent and not read; none if it is unreadable."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return [str(id) for (id,) in db.execute("SELECT id FROM batch WHERE state = 'sent' ORDER BY rowid")]
+    except sqlite3.Error:  # no such file or table, or a torn journal, which is why it is set aside
+        return []
 
 
 def _split(keys: bytes) -> list[bytes]:

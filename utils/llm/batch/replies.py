@@ -30,6 +30,7 @@ class Reader:
     strange: int = 0  # lines of no request that still waits: unknown, doubled, unreadable
     fault: Exception | None = None  # the last one that a line told of
     _refusals: list[tuple[Item, Refused]] = field(default_factory=list)
+    _in_vain: set[bytes] = field(default_factory=set)  # whose tokens are booked: a file cut off is read twice
 
     def take(self, line: bytes) -> None:
         """Read one line. A request whose line tells of a fault stays in `waiting`."""
@@ -48,7 +49,8 @@ class Reader:
             self._refuse(item, refused)
         except (Fault, EndpointError) as exc:
             self.fault = exc
-            if isinstance(exc, Fault) and exc.usage != Usage():
+            if isinstance(exc, Fault) and exc.usage != Usage() and item.key not in self._in_vain:
+                self._in_vain.add(item.key)
                 self.wasted(item, exc.usage)
         else:
             self.worked = True
