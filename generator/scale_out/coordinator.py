@@ -20,7 +20,7 @@ from utils.llm.journal import Journal
 from utils.llm.ledger import Ledger, estimated_tokens
 from utils.llm_config import LLMConfig
 from utils.rows.records import KeyedRows
-from utils.schema import CallKind, Completion, Request, Usage
+from utils.schema import Completion, Request, Usage
 
 TRIES = 3  # times that a group may be begun without coming to its end
 BETWEEN_LOOKS, PATIENCE = 0.05, 300.0  # seconds: between looks for room in the budget; of waiting for an answer
@@ -190,9 +190,9 @@ class SharedLedger(Ledger):
         super().settle(Decimal(0), request, completion, config)
         self._calls("call", "budget", "settle", prompt, request, completion, config)
 
-    def wasted(self, kind: CallKind, usage: Usage, config: LLMConfig) -> None:
-        super().wasted(kind, usage, config)
-        self._calls("call", "budget", "wasted", kind, usage, config)
+    def wasted(self, request: Request, usage: Usage, config: LLMConfig) -> None:
+        super().wasted(request, usage, config)
+        self._calls("call", "budget", "wasted", request, usage, config)
 
 
 def taken(ledger: Ledger) -> Ledger:

@@ -172,7 +172,7 @@ class OpenAIEndpoint:
             self._health.success(number)
         except Fault as fault:
             if fault.usage != Usage():
-                self._ledger.wasted(request.kind, fault.usage, self._config)
+                self._ledger.wasted(request, fault.usage, self._config)
             if fault.kind.throttles:
                 self._ledger.rate_limited_seconds += window.throttled(started, fault.wait or 1.0)
             self._set_aside(server, fault)

@@ -175,8 +175,7 @@ class Ledger:
         use.prompts_in_flight -= prompt
         if completion is not None:
             use.calls += 1
-            use.estimated += estimated_tokens(request) if completion.usage.input_tokens else 0
-            self._book(request.kind, completion.usage, config)
+            self._book(request, completion.usage, config)
             self._note_model(completion, config.model)
         if self.max_cost is not None:
             limit = request.sampling.max_tokens
@@ -186,18 +185,19 @@ class Ledger:
             if not future.done():
                 future.set_result(None)
 
-    def wasted(self, kind: CallKind, usage: Usage, config: LLMConfig) -> None:
-        """Book a reply of no use, which has to be asked for again."""
-        self.kinds[kind].in_vain += 1
-        self._book(kind, usage, config)
+    def wasted(self, request: Request, usage: Usage, config: LLMConfig) -> None:
+        """Book a reply of no use to a request, which has to be asked for again."""
+        self.kinds[request.kind].in_vain += 1
+        self._book(request, usage, config)
 
     def gave_up(self, kind: CallKind) -> None:
         """Book a request that no answer came for."""
         self.kinds[kind].unavailable += 1
 
-    def _book(self, kind: CallKind, usage: Usage, config: LLMConfig) -> None:
-        use = self.kinds[kind]
+    def _book(self, request: Request, usage: Usage, config: LLMConfig) -> None:
+        use = self.kinds[request.kind]
         use.usage += usage
+        use.estimated += estimated_tokens(request) if usage.input_tokens else 0
         use.largest = max(use.largest, usage.output_tokens)
         use.cost += config.cost(usage.input_tokens, usage.output_tokens, usage.cached_tokens)
 

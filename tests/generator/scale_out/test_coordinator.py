@@ -193,7 +193,7 @@ def test_what_came_to_nothing_is_given_back_and_waste_is_paid_for():
     async def working() -> None:
         ledger = SharedLedger(Calls(Remote(office)))
         assert await calling(ledger, 20, None) == 20
-        ledger.wasted("evolve", ANSWERED.usage, PRICED)
+        ledger.wasted(REQUEST, ANSWERED.usage, PRICED)
         assert await calling(ledger, 20) == 1
 
     office = coordinator(Ledger(max_cost=2 * COST))

@@ -171,7 +171,7 @@ def test_a_budget_is_overrun_by_a_tenth_at_most_whatever_is_in_flight(at_once, s
 
 def test_replies_of_no_use_count_as_calls_of_the_budget():
     ledger = Ledger(max_calls=3)
-    ledger.wasted("evolve", TYPICAL.usage, PRICED)
+    ledger.wasted(REQUEST, TYPICAL.usage, PRICED)
     pay(ledger, TYPICAL)
     pay(ledger, TYPICAL)
     with pytest.raises(BudgetReached, match="3 calls made"):
@@ -234,8 +234,15 @@ def test_accounts_are_kept_by_stage():
 
 def test_a_reply_of_no_use_costs_but_is_no_call():
     ledger = Ledger()
-    ledger.wasted("evolve", TYPICAL.usage, PRICED)
+    ledger.wasted(REQUEST, TYPICAL.usage, PRICED)
     assert (ledger.calls, ledger.cost, ledger.usage) == (0, TYPICAL_COST, TYPICAL.usage)
+
+
+def test_the_prompts_of_all_paid_replies_correct_the_estimate_of_the_next():
+    ledger = Ledger()
+    ledger.wasted(REQUEST, Usage(150, 0), PRICED)
+    pay(ledger, Completion("fine", None, Usage(150, 100)))
+    assert ledger.kinds["evolve"].prompt_tokens(100) == 150
 
 
 @pytest.mark.parametrize(

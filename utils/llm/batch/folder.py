@@ -113,7 +113,7 @@ class FolderOutlet:
         self._rounds.answer(item, completion)
 
     def _wasted(self, item: Item, usage: Usage) -> None:
-        self._ledger.wasted(item.request.kind, usage, item.config)
+        self._ledger.wasted(item.request, usage, item.config)
 
     def _close_records(self) -> None:
         """Record as read what is, once the journal has its answers."""

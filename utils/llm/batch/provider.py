@@ -269,7 +269,7 @@ class ApiOutlet:
         self._rounds.answer(item, completion)
 
     def _wasted(self, item: Item, usage: Usage) -> None:
-        self._ledger.wasted(item.request.kind, usage, item.config)
+        self._ledger.wasted(item.request, usage, item.config)
 
     # --- Keeping account ---------------------------------------------------------------------------
 
