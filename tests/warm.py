@@ -19,7 +19,7 @@ from typing import NoReturn
 PROJECT = Path(__file__).resolve().parent.parent
 IMPORTED = (
     *("main", "tqdm", "pyarrow", "utils.llm.endpoint", "utils.llm.offline", "utils.text.near_duplicates"),
-    *("utils.outputs.report", "utils.text.measures.run"),
+    *("utils.llm.client", "utils.llm.batch.provider", "utils.outputs.report", "utils.text.measures.run"),
 )
 
 
