@@ -6,6 +6,7 @@ it handles, or set variables or streams, which may count while Python starts, st
 (tests/command.py).
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -56,6 +57,7 @@ def _serve() -> None:
     """Fork once for each line of stdin; print the id of what was forked, then its exit code."""
     for module in IMPORTED:
         import_module(module)
+    gc.freeze()  # else a collection in a fork copies all that was imported
     for line in sys.stdin:
         child = os.fork()
         if not child:
