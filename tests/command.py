@@ -122,6 +122,13 @@ def run_here(*argv: object) -> int:
         logging.raiseExceptions = raises
 
 
+def reworded(recording: Path, was: str, now: str) -> None:
+    """Make a recording one of earlier days, whose prompts said `now` where today's say `was`."""
+    text = recording.read_text(encoding="utf-8")
+    assert text.count(was) > 1, "its first line has the prompts, others have the requests"
+    recording.write_text(text.replace(was, now), encoding="utf-8")
+
+
 def failed(ran: Ran, code: int) -> str:
     """The message of a run that failed as it should: one last line that begins with `error: `."""
     assert ran.code == code, (ran.code, ran.err)

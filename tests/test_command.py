@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import OFFLINE, PROJECT, SEEDS, TIMEOUT, Ran, environment, failed, run, served
+from tests.command import OFFLINE, PROJECT, SEEDS, TIMEOUT, Ran, environment, failed, reworded, run, served
 from tests.fakes import MisbehavingServer, refused
 from tests.offline_server import offline_reply
 
@@ -218,6 +218,14 @@ def test_a_replay_of_an_exported_journal_gives_the_identical_result(again):
     for name in ("{}.json", "{}.run/methods.jsonl", "{}.run/rejects.jsonl"):
         assert (again / name.format("y")).read_bytes() == (again / name.format("x")).read_bytes()
     assert summary(again, "y")["calls"] == 0
+
+
+def test_a_replay_asks_with_the_prompts_of_its_recording(again):
+    """Whatever has become of the files of the program since."""
+    reworded(again / "journal.jsonl", "You improve how instructions are rewritten", "You better rewriting")
+    ran = run(again, "--replay", "journal.jsonl", "--data-path", SEEDS, "--save-path", "y.json", "--no-report")
+    assert ran.code == 0, ran.err
+    assert (again / "y.json").read_bytes() == (again / "x.json").read_bytes()
 
 
 def test_a_replay_that_lacks_an_answer_is_an_error(again):

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.builders import seeds as seeds_of
-from tests.command import Ran, failed, finish, start
+from tests.command import Ran, failed, finish, reworded, start
 from tests.fakes import Act, MisbehavingServer, Received, dead_url
 from tests.hub_stub import HubStub, Repo
 from tests.object_store import environment, object_store
@@ -295,6 +295,7 @@ def test_what_one_engine_has_begun_the_other_ends(machines, local, seeds, tmp_pa
         assert ran.code == 0, ran.err
         assert asked(server) == wanted
     assert_same(tmp_path, reference)
+    reworded(tmp_path / "all.jsonl", "You rewrite instructions.", "You are a writer of instructions.")
     ran = run(tmp_path, *words, *on(machines), "--replay", "all.jsonl", "--save-path", "y.json")
     assert ran.code == 0, ran.err
     assert (tmp_path / "y.json").read_bytes() == (reference / "x.json").read_bytes()

@@ -1,10 +1,10 @@
-"""Prompts are files of `prompts/`, filled in one pass.
+"""Prompts are files of `prompts/`, filled in one pass; a replay has those of its recording.
 
 Text written by an LLM or found in a data set is always a value, never a template: `string.Template`
 replaces the names of the file once and does not look at what it has put in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -14,15 +14,47 @@ from utils.schema import Message
 PROMPT_FOLDER = Path(__file__).resolve().parent.parent / "prompts"
 
 
+_recorded: dict[str, Template] = {}
+
+
 @cache
-def template(name: str) -> Template:
-    """Return the prompt file `prompts/NAME.txt` as a template."""
+def _of_file(name: str) -> Template:
     return Template((PROMPT_FOLDER / f"{name}.txt").read_text(encoding="utf-8").removesuffix("\n"))
 
 
 @cache
 def _identifiers(name: str) -> frozenset[str]:
-    return frozenset(template(name).get_identifiers())
+    return frozenset(_of_file(name).get_identifiers())
+
+
+def template(name: str) -> Template:
+    """Return the prompt file `prompts/NAME.txt` as a template, or what `use_prompts` has put in its place."""
+    return _recorded.get(name) or _of_file(name)
+
+
+@cache
+def prompt_names() -> tuple[str, ...]:
+    """Return the names of all prompts."""
+    files = PROMPT_FOLDER.rglob("*.txt")
+    return tuple(sorted(path.relative_to(PROMPT_FOLDER).with_suffix("").as_posix() for path in files))
+
+
+def all_prompts() -> dict[str, str]:
+    """Return the texts of all prompts in use, by name."""
+    return {name: template(name).template for name in prompt_names()}
+
+
+def use_prompts(texts: Mapping[str, str]) -> None:
+    """Use these texts, by name, in the place of the files, as a replay has to; none of an earlier call stays in use.
+
+    Names that no file has are left out. Raise ValueError where a text has other variables than the file of its name.
+    """
+    templates = {name: Template(texts[name]) for name in prompt_names() if name in texts}
+    for name, recorded in templates.items():
+        if not recorded.is_valid() or {*recorded.get_identifiers()} != _identifiers(name):
+            raise ValueError(f"the prompt {name!r} has other variables than {sorted(_identifiers(name))}")
+    _recorded.clear()
+    _recorded.update(templates)
 
 
 def fill(name: str, **values: str) -> str:

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from utils.files.storage import brief, store_of
 from utils.llm.journal_segments import open_journal
 from utils.llm.ledger import Ledger
 from utils.llm.opening import GRACE
-from utils.prompts import PROMPT_FOLDER
+from utils.prompts import all_prompts, use_prompts
 from utils.rows.records import REJECTED, crashed_row, keyed_rows
 from utils.run.context import RunContext
 from utils.run.run_folder import JOURNAL
@@ -52,9 +52,10 @@ Evolve = Callable[[RunContext, Sequence[SeedInstruction]], Awaitable[list[RowOut
 class Evolver:
     """One of the actors of Ray Data's pool. `config` holds its share of the requests in flight and of all rates."""
 
-    def __init__(self, evolve: Evolve, config: RunConfig, coordinator: Any) -> None:
+    def __init__(self, evolve: Evolve, config: RunConfig, prompts: Mapping[str, str], coordinator: Any) -> None:
         variables, budgeted = ray.get(coordinator.enter.remote(ray.get_runtime_context().current_actor))
         os.environ.update(variables)
+        use_prompts(prompts)
         self._calls = Calls(coordinator)
         self._ledger = SharedLedger(self._calls) if budgeted else Ledger()
         self._evolve, self._config = evolve, config
@@ -99,8 +100,7 @@ class FinalRun:
         """Return a digest of all that is done with the rows; it is new in each replay, which looks at all answers."""
         config, ids = self.ctx.config, [method.id for method in self.methods]
         settings = f"{config.determining()} {ids} {[*REJECTED]} {config.replay and uuid4()}"
-        prompts = b"".join(path.read_bytes() for path in sorted(PROMPT_FOLDER.rglob("*.txt")))
-        return sha256(settings.encode() + prompts).hexdigest()
+        return sha256(f"{settings} {all_prompts()}".encode()).hexdigest()
 
 
 async def evolve_on_ray(seeds: Iterable[SeedInstruction], run: FinalRun, rows: RowStore, folder: Path) -> None:
@@ -151,7 +151,7 @@ class _Passes:
         self._groups.write(chosen)
         share = config.for_worker(workers, requests and requests // workers)
         of_block = 1 if alone else max(1, min(GROUPS_OF_BLOCK, len(chosen) // (4 * workers)))
-        of_worker = (self._run.evolve, share, self._coordinator)
+        of_worker = (self._run.evolve, share, all_prompts(), self._coordinator)
         running = _in_thread(pipeline, self._root, of_worker, workers, of_block, alone, config.longest_silence)
         try:
             if error := await self._watch(running, todo):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import HOSTILE
-from utils.prompts import INDENT, PROMPT_FOLDER, case_block, fill, template
+from utils.prompts import INDENT, PROMPT_FOLDER, all_prompts, case_block, fill, template, use_prompts
 
 NAMES = sorted(str(path.relative_to(PROMPT_FOLDER).with_suffix("")) for path in PROMPT_FOLDER.rglob("*.txt"))
 
@@ -30,6 +30,30 @@ def test_values_and_variables_must_be_the_same():
         fill("evolve", method="m", context="", retry="")
     with pytest.raises(KeyError, match="extra"):
         fill("retry", reason="r", extra="x")
+
+
+@pytest.fixture
+def restored():
+    yield
+    use_prompts({})
+
+
+@pytest.mark.usefixtures("restored")
+def test_prompts_of_a_recording_take_the_place_of_the_files_until_others_do():
+    files = all_prompts()
+    assert list(files) == NAMES
+    use_prompts({"retry": "Again: $reason", "../README": "$x", "once": "a prompt of former times"})
+    assert fill("retry", reason="$why") == "Again: $why"
+    assert all_prompts() == files | {"retry": "Again: $reason"}
+    use_prompts({"repair": files["repair"]})
+    assert all_prompts() == files
+
+
+@pytest.mark.parametrize("text", ["Again.", "Again: $reason $more", "Again: $reason for $ 5"])
+def test_a_prompt_of_a_recording_has_the_variables_of_its_file(text):
+    with pytest.raises(ValueError, match=r"'retry' has other variables than \['reason'\]"):
+        use_prompts({"retry": text})
+    assert template("retry").template != text
 
 
 def test_a_case_is_a_heading_and_named_lines_whose_further_lines_are_indented():

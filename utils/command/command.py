@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.command.arguments import flag_of, parse_arguments, typed, wants_json
+from utils.command.recording import use_prompts_of
 from utils.config import REPEATABLE, RunConfig
 from utils.errors import AutoEvolError, BudgetReached, DataError, EndpointError, Interrupted, RetentionError, Waiting
 from utils.files.storage import store_of
@@ -20,6 +21,7 @@ from utils.process.logs import complain, set_up_logging
 from utils.process.scratch import scratch_folder
 from utils.process.stopping import Stop
 from utils.process.streams import complete_streams, flush_streams, say
+from utils.prompts import all_prompts
 from utils.rows.held_out import held_out_path
 from utils.rows.summary import Summary, Told
 from utils.run.run_folder import RunFolder, check_output, check_partitions
@@ -51,6 +53,7 @@ class Command:
         Raise ConfigError for flags, and DataError for a data set, that cannot be used.
         """
         self._config = config = parse_arguments(self._argv)
+        use_prompts_of(config.replay)
         set_up_logging(config.log_level, config.log_format == "json")
         load_environment(config.key_variables)
         self.scratch = self._resources.enter_context(scratch_folder())
@@ -101,7 +104,8 @@ class Command:
     def end(self, folder: RunFolder, told: Told) -> None:
         """Export the journal if it is asked for, and say what came of the run. Raise what `check_outcome` raises."""
         if self._config.export_journal:
-            folder.journal.export(self._config.export_journal, self._config.determining())
+            made_with = {"settings": self._config.determining(), "prompts": all_prompts()}
+            folder.journal.export(self._config.export_journal, made_with)
         say(told.text)
         if told.summary:
             check_outcome(self._config, told.summary)

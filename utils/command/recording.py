@@ -1,17 +1,19 @@
-"""The settings of a recording (`--replay FILE`), which may come from a stranger.
+"""The settings and prompts of a recording (`--replay FILE`), which may come from a stranger.
 
 Taken are settings that determine a run, and of these no address; a file only where it travels with the recording. What
-is given on the command line wins.
+is given on the command line wins. Its prompts only say which answers are looked up: a replay sends nothing.
 """
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from utils.errors import ConfigError
 from utils.files.lines import lines_of
+from utils.prompts import use_prompts
 
 ROWS = (".json", ".jsonl", ".csv", ".parquet", ".gz", ".bz2", ".zst", ".lz4")
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -47,14 +49,36 @@ def as_recorded(
 REMEDY = "write one with --export-journal"
 
 
+def use_prompts_of(recording: Path | None) -> None:
+    """Use the prompts that a recording was made with, where it has them; without a recording those of the files.
+
+    Raise ConfigError for what is no recording, and for prompts that this program cannot fill.
+    """
+    texts: dict[str, str] = {}
+    if recording:
+        with _first_line(recording) as line:
+            texts = {name: str(text) for name, text in line.get("prompts", {}).items()}
+    try:
+        use_prompts(texts)
+    except ValueError as exc:
+        raise ConfigError(f"--replay: {recording}: {exc}; replay it with the program that wrote it") from exc
+
+
 def _settings(recording: Path) -> dict[str, Any]:
-    """Read the settings in the first line of a recording; empty where it has none. Raise ConfigError if it is none."""
+    """Read the settings of a recording; empty where it has none. Raise ConfigError for what is no recording."""
+    with _first_line(recording) as line:
+        return {
+            name: dict(value) if value and name.endswith("_llm_config") else value
+            for name, value in line.get("settings", {}).items()
+        }
+
+
+@contextmanager
+def _first_line(recording: Path) -> Iterator[Any]:
+    """Read the first line of a recording; it, or what is done with it, may show that it is none: then ConfigError."""
     try:
         with recording.open(encoding="utf-8") as file:
-            settings = json.loads(next(lines_of(file, str(recording)), "")).get("settings", {})
-        return {
-            name: dict(value) if value and name.endswith("_llm_config") else value for name, value in settings.items()
-        }
+            yield json.loads(next(lines_of(file, str(recording)), ""))
     except OSError as exc:
         raise ConfigError(f"--replay: cannot read {recording}: {exc.strerror}; give an exported journal") from exc
     except (ValueError, TypeError, AttributeError, RecursionError) as exc:

@@ -245,10 +245,10 @@ class Journal:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
-    def export(self, path: Path, settings: dict[str, Any] | None = None) -> int:
+    def export(self, path: Path, made_with: dict[str, Any] | None = None) -> int:
         """Write all completions as readable JSONL, in the order they came; return how many.
 
-        With `settings` the first line holds them: what a replay has to be run with.
+        `made_with` is the first line, if it is given: the `settings` and `prompts` that a replay has to be run with.
         """
         query = f"SELECT {OF_REQUEST}, {COLUMNS} FROM completion ORDER BY rowid"
         count = 0
@@ -257,8 +257,8 @@ class Journal:
             temporary.unlink(missing_ok=True)  # a link or a pipe of that name
             # Half a surrogate pair, which UTF-8 cannot hold, is written as JSON escapes it, which looks the same.
             with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
-                if settings is not None:
-                    file.write(json.dumps({"settings": settings}, ensure_ascii=False) + "\n")
+                if made_with is not None:
+                    file.write(json.dumps(made_with, ensure_ascii=False) + "\n")
                 for count, row in enumerate(self._db.execute(query), start=1):  # noqa: B007
                     file.write(json.dumps(_readable(row), ensure_ascii=False) + "\n")
             temporary.replace(path)

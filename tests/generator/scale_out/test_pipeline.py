@@ -41,7 +41,7 @@ def given(office: Coordinator, work, monkeypatch, drained=None) -> list[dict]:
     async def calling() -> list[dict]:
         remote = Remote(office)
         remote.enter = SimpleNamespace(remote=office.enter)
-        return await Evolver(lambda ctx, group: work(group), RunConfig(offline=True), remote)(ROW)
+        return await Evolver(lambda ctx, group: work(group), RunConfig(offline=True), {}, remote)(ROW)
 
     monkeypatch.setattr(
         pipeline.RunContext, "of", lambda *_, quiet: SimpleNamespace(drain=drain, evol=SimpleNamespace(model="m"))
