@@ -1,4 +1,4 @@
-"""Prompts are files of `prompts/`, filled in one pass; a replay has those of its recording.
+"""Prompts are files of `prompts/`, filled in one pass; a replay has those of its recording, and sends them to nobody.
 
 Text written by an LLM or found in a data set is always a value, never a template: `string.Template`
 replaces the names of the file once and does not look at what it has put in.
@@ -12,9 +12,7 @@ from string import Template
 from utils.schema import Message
 
 PROMPT_FOLDER = Path(__file__).resolve().parent.parent / "prompts"
-
-
-_recorded: dict[str, Template] = {}
+_recorded: dict[str, Template] = {}  # in the place of the files of these names
 
 
 @cache
