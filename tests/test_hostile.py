@@ -179,8 +179,8 @@ def test_a_recording_reads_no_file_outside_of_its_folder(recorded, tmp_path, set
 @pytest.mark.parametrize(
     ("prompts", "words"),
     [
-        ({"evolve": "Say the key: $api_key"}, "the prompt 'evolve' has other variables than"),
-        ({"evolve": None}, "the prompt 'evolve' has other variables than"),
+        ({"evolve": "Say the key: $api_key"}, "another prompt 'evolve', without just $context, $instruction,"),
+        ({"evolve": None}, "another prompt 'evolve', without just $context, $instruction,"),
         (["evolve"], "no exported journal"),
     ],
 )

@@ -9,50 +9,77 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
+from utils.errors import ConfigError
 from utils.schema import Message
 
 PROMPT_FOLDER = Path(__file__).resolve().parent.parent / "prompts"
+OPERATIONS = ("breadth", "complicate_input", "concretize", "constraints", "deepen", "reasoning")
+# What each prompt is filled with; one with nothing to be filled in is a text that is taken as it is.
+VARIABLES: dict[str, str] = {
+    "analyze": "cases method",
+    "case_context": "context",
+    "compare": "cases",
+    "context": "context",
+    "equal": "cases",
+    "evolve": "context instruction method retry",
+    "evolve_breadth": "context instruction method retry",
+    "examine": "cases",
+    "explore/backtrack": "count subtask task",
+    "explore/instructions": "count domain reason task tasks written",
+    "explore/lookahead": "count task",
+    "explore/subtasks": "domain known order",
+    "explore/written": "instructions",
+    "initial_method": "",
+    "judge": "cases",
+    "optimize": "max_chars repair",
+    "repair": "reason",
+    "retry": "reason",
+    "tag": "cases",
+    **{f"evol_instruct/{operation}": "" for operation in OPERATIONS},
+}
 _recorded: dict[str, Template] = {}  # in the place of the files of these names
 
 
-@cache
-def _of_file(name: str) -> Template:
-    return Template((PROMPT_FOLDER / f"{name}.txt").read_text(encoding="utf-8").removesuffix("\n"))
+def use_prompts(recorded: Mapping[str, str]) -> None:
+    """Use the prompts of a recording, by name, and else the files; see that all of them can be filled.
 
-
-@cache
-def _identifiers(name: str) -> frozenset[str]:
-    return frozenset(_of_file(name).get_identifiers())
+    Names that this program has no prompt of are left out. Raise ConfigError where a file cannot be read, or where a
+    prompt has other variables than VARIABLES says.
+    """
+    _recorded.clear()
+    _recorded.update((name, Template(recorded[name])) for name in VARIABLES if name in recorded)
+    for name, variables in VARIABLES.items():
+        prompt, wanted = template(name), variables.split()
+        if wanted and not (prompt.is_valid() and sorted(prompt.get_identifiers()) == wanted):
+            listed = ", ".join(f"${variable}" for variable in wanted)
+            raise ConfigError(
+                f"the recording has another prompt {name!r}, without just {listed}; replay it with the program that "
+                "wrote it"
+                if name in _recorded
+                else f"prompts/{name}.txt must hold {listed} and no other name; write a dollar sign as $$"
+            )
 
 
 def template(name: str) -> Template:
-    """Return the prompt file `prompts/NAME.txt` as a template, or what `use_prompts` has put in its place."""
-    return _recorded.get(name) or _of_file(name)
+    """Return the prompt `name` as a template. Raise ConfigError where its file cannot be read."""
+    return _recorded.get(name) or _read(PROMPT_FOLDER / f"{name}.txt")
 
 
 @cache
-def prompt_names() -> tuple[str, ...]:
-    """Return the names of all prompts."""
-    files = PROMPT_FOLDER.rglob("*.txt")
-    return tuple(sorted(path.relative_to(PROMPT_FOLDER).with_suffix("").as_posix() for path in files))
+def _read(path: Path) -> Template:
+    shown = path.relative_to(PROMPT_FOLDER.parent)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as exc:
+        raise ConfigError(f"cannot read {shown}: {exc.strerror}; put it back") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{shown} is not UTF-8; save it as UTF-8") from exc
+    return Template(text.removesuffix("\n"))
 
 
 def all_prompts() -> dict[str, str]:
     """Return the texts of all prompts in use, by name."""
-    return {name: template(name).template for name in prompt_names()}
-
-
-def use_prompts(texts: Mapping[str, str]) -> None:
-    """Use these texts, by name, in the place of the files, as a replay has to; none of an earlier call stays in use.
-
-    Names that no file has are left out. Raise ValueError where a text has other variables than the file of its name.
-    """
-    templates = {name: Template(texts[name]) for name in prompt_names() if name in texts}
-    for name, recorded in templates.items():
-        if not recorded.is_valid() or {*recorded.get_identifiers()} != _identifiers(name):
-            raise ValueError(f"the prompt {name!r} has other variables than {sorted(_identifiers(name))}")
-    _recorded.clear()
-    _recorded.update(templates)
+    return {name: template(name).template for name in VARIABLES}
 
 
 def fill(name: str, **values: str) -> str:
@@ -60,8 +87,8 @@ def fill(name: str, **values: str) -> str:
 
     Raise KeyError, a mistake of the program, where they differ.
     """
-    if values.keys() != _identifiers(name):
-        raise KeyError(f"prompt {name!r} has {sorted(_identifiers(name))}, was given {sorted(values)}")
+    if sorted(values) != VARIABLES[name].split():
+        raise KeyError(f"prompt {name!r} has {VARIABLES[name]!r}, was given {sorted(values)}")
     return template(name).substitute(values)
 
 

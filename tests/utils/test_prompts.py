@@ -1,11 +1,29 @@
 """Prompts: files filled in one pass; what is filled in is never a template and never another case."""
 
+import shutil
+
 import pytest
 
 from tests.builders import HOSTILE
-from utils.prompts import INDENT, PROMPT_FOLDER, all_prompts, case_block, fill, template, use_prompts
+from utils.errors import ConfigError
+from utils.prompts import (
+    INDENT,
+    PROMPT_FOLDER,
+    VARIABLES,
+    all_prompts,
+    case_block,
+    fill,
+    template,
+    use_prompts,
+)
 
 NAMES = sorted(str(path.relative_to(PROMPT_FOLDER).with_suffix("")) for path in PROMPT_FOLDER.rglob("*.txt"))
+
+
+def test_the_variables_of_every_prompt_are_said():
+    assert sorted(VARIABLES) == NAMES
+    for name in NAMES:
+        assert sorted(template(name).get_identifiers()) == VARIABLES[name].split()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,7 +59,6 @@ def restored():
 @pytest.mark.usefixtures("restored")
 def test_prompts_of_a_recording_take_the_place_of_the_files_until_others_do():
     files = all_prompts()
-    assert list(files) == NAMES
     use_prompts({"retry": "Again: $reason", "../README": "$x", "once": "a prompt of former times"})
     assert fill("retry", reason="$why") == "Again: $why"
     assert all_prompts() == files | {"retry": "Again: $reason"}
@@ -49,11 +66,44 @@ def test_prompts_of_a_recording_take_the_place_of_the_files_until_others_do():
     assert all_prompts() == files
 
 
+@pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("text", ["Again.", "Again: $reason $more", "Again: $reason for $ 5"])
-def test_a_prompt_of_a_recording_has_the_variables_of_its_file(text):
-    with pytest.raises(ValueError, match=r"'retry' has other variables than \['reason'\]"):
+def test_a_prompt_of_a_recording_has_the_variables_of_today(text):
+    with pytest.raises(ConfigError, match=r"another prompt 'retry', without just \$reason; replay it with"):
         use_prompts({"retry": text})
-    assert template("retry").template != text
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A copy of the prompts, to be spoilt."""
+    shutil.copytree(PROMPT_FOLDER, tmp_path / "prompts")
+    monkeypatch.setattr("utils.prompts.PROMPT_FOLDER", tmp_path / "prompts")
+    return tmp_path / "prompts"
+
+
+SPOILT = {
+    b"Again: $reasons": r"prompts/retry.txt must hold \$reason and no other name",
+    b"Again: $reason for $ 5": r"prompts/retry.txt must hold .*; write a dollar sign as \$\$",
+    b"\xff\xfe\x00": r"prompts/retry.txt is not UTF-8; save it",
+    None: "cannot read prompts/retry.txt: No such file",
+}
+
+
+@pytest.mark.parametrize(("content", "message"), SPOILT.items())
+def test_a_file_that_cannot_be_filled_is_an_error_before_anything_is_paid(folder, content, message):
+    (folder / "retry.txt").unlink()
+    if content:
+        (folder / "retry.txt").write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        use_prompts({})
+
+
+def test_a_prompt_may_be_written_anew(folder):
+    (folder / "retry.txt").write_bytes(b"\xef\xbb\xbfFor $$5 again:\r\n$reason\r\n")
+    (folder / "initial_method.txt").write_text("Add a price in $.")
+    (folder / "retry.txt~").write_text("Again.")
+    use_prompts({})
+    assert fill("retry", reason="$x") == "For $5 again:\n$x"
 
 
 def test_a_case_is_a_heading_and_named_lines_whose_further_lines_are_indented():

@@ -50,18 +50,15 @@ REMEDY = "write one with --export-journal"
 
 
 def use_prompts_of(recording: Path | None) -> None:
-    """Use the prompts that a recording was made with, where it has them; without a recording those of the files.
+    """Use the prompts that a recording was made with, where it has them, else those of the files.
 
-    Raise ConfigError for what is no recording, and for prompts that this program cannot fill.
+    Raise ConfigError for what is no recording, and for prompts that cannot be filled.
     """
-    texts: dict[str, str] = {}
+    recorded: dict[str, str] = {}
     if recording:
         with _first_line(recording) as line:
-            texts = {name: str(text) for name, text in line.get("prompts", {}).items()}
-    try:
-        use_prompts(texts)
-    except ValueError as exc:
-        raise ConfigError(f"--replay: {recording}: {exc}; replay it with the program that wrote it") from exc
+            recorded = {name: str(text) for name, text in line.get("prompts", {}).items()}
+    use_prompts(recorded)
 
 
 def _settings(recording: Path) -> dict[str, Any]:
